@@ -1,0 +1,76 @@
+/**
+ * What an update asks of the operating system. The order of calls is
+ *
+ *     settle (once, at start)
+ *     preflight → openStage → write … → complete → probe → (commit) → swap → exit 0
+ *     discard (whenever a stage is dropped)
+ *
+ * Everything before `swap` leaves the binary at `binaryPath` and its `.old` as
+ * they were. At every instant a whole, runnable binary stands at `binaryPath`.
+ * No call blocks the event loop: heartbeats go on.
+ */
+import type { FailureDetails } from "./update-error.ts";
+import type { JobReason } from "../../gen/rollcall/v1/model_pb.js";
+
+/** One artifact as its manifest describes it. */
+export interface Artifact {
+  readonly version: string;
+  /** `<os>-<arch>` */
+  readonly platform: string;
+  readonly sizeBytes: number;
+  /** Lower-case hex. */
+  readonly sha256: string;
+  readonly blockSizeBytes: number;
+}
+
+/** The new binary while it is written, block by block, in any order. */
+export interface Stage {
+  /** Writes one block at its place. Throws UpdateError (download_failed with the system's error name) when the disk refuses. */
+  write(blockIndex: number, bytes: Uint8Array): Promise<void>;
+  /** Closes the file; then checks size, sha256 (read back from disk) and platform, and makes it durable and executable. */
+  complete(): Promise<void>;
+}
+
+/** What a committed swap is remembered by. */
+export interface SwapOrder {
+  readonly jobId: string;
+  readonly fromVersion: string;
+  readonly toVersion: string;
+  /** sequence of the release's manifest. */
+  readonly sequence: number;
+  /** Asked again right before the rename; false drops the swap (commit_expired). */
+  readonly isStillAllowed: () => boolean;
+}
+
+/** How the last update on this host ended, or that it is still unconfirmed. */
+export type Settlement =
+  | { readonly kind: "none" }
+  /** This process is the new version and must be confirmed by a Welcome. */
+  | { readonly kind: "unconfirmed"; readonly jobId: string; readonly toVersion: string }
+  | {
+      readonly kind: "ended";
+      readonly jobId: string;
+      readonly outcome: "succeeded" | "failed" | "rolledBack";
+      readonly reason: JobReason;
+      readonly details: FailureDetails;
+    };
+
+/** One operating system's way to replace the agent's own binary. */
+export interface UpdatePlatform {
+  /** `<os>-<arch>` of this host. */
+  readonly name: string;
+  /** Reads what the last update left behind and tidies it. Called once, before the first Hello. */
+  settle(): Promise<Settlement>;
+  /** Throws UpdateError (preflight_*) when the binary could not be replaced here, before a byte is fetched. */
+  preflight(artifact: Artifact, reserveBytes: number): Promise<void>;
+  /** Removes what an earlier attempt left and opens an empty stage. */
+  openStage(artifact: Artifact): Promise<Stage>;
+  /** Runs the staged binary's `--probe`. Throws UpdateError (probe_failed) unless it prints `artifact.version`. */
+  probe(artifact: Artifact, signal: AbortSignal): Promise<void>;
+  /** Puts the stage in place. Returns once that is durable; the caller exits with 0. Throws UpdateError (swap_failed, commit_expired). */
+  swap(artifact: Artifact, order: SwapOrder): Promise<void>;
+  /** Deletes the stage, if any. */
+  discard(): Promise<void>;
+  /** Marks the unconfirmed update as good. False when the guard decided otherwise first. */
+  confirm(jobId: string): Promise<boolean>;
+}

@@ -1,0 +1,67 @@
+/**
+ * What the agent listener asks of the rest of the server. The listener knows
+ * HTTP/2, TLS, sessions and queues; it knows no job and no database.
+ */
+import type { EnrollRequest, Hello, ServerMessage, UpdateProgress } from "../../gen/rollcall/v1/agent_pb.js";
+import type { HostId, SessionEpoch } from "../domain/ids.ts";
+
+/** Who a credential belongs to. */
+export interface HostIdentity {
+  readonly hostId: HostId;
+  readonly generation: number;
+}
+
+/** Checks credentials before a message is read. */
+export interface CredentialVerifier {
+  /** Throws RefusedError (credential_invalid), with the same words for an unknown and a removed host. */
+  verify(bearer: string): Promise<HostIdentity>;
+}
+
+/** Trades one-time tokens for credentials. */
+export interface Enrollment {
+  /** Throws RefusedError (token_invalid). */
+  enroll(request: EnrollRequest): Promise<{ readonly hostId: HostId; readonly credential: string }>;
+}
+
+/** One agent's open stream, as the watcher sees it. */
+export interface AgentSession {
+  readonly hostId: HostId;
+  readonly instanceId: string;
+  /** `<address>:<port>` of the agent. */
+  readonly peer: string;
+  /** Queues one message. A reader too slow to drain its queue loses its socket. False once the session ended. */
+  send(message: ServerMessage | Buffer): boolean;
+  /** Ends the stream with this error's status. */
+  end(error: Error): void;
+}
+
+/** What became of a Hello. */
+export interface OpenedSession {
+  readonly epoch: SessionEpoch;
+  /** Sent in this order, Welcome first. */
+  readonly messages: readonly ServerMessage[];
+}
+
+/** Turns what agents say into changes. Calls for one session never overlap and keep the stream's order. */
+export interface SessionHandler {
+  /** Throws RefusedError when the session may not open. */
+  opened(hello: Hello, session: AgentSession, incumbent: AgentSession | undefined): Promise<OpenedSession>;
+  progressed(progress: UpdateProgress, session: AgentSession, epoch: SessionEpoch): Promise<void>;
+  closed(session: AgentSession, epoch: SessionEpoch): Promise<void>;
+}
+
+/** The files of one open job's release. */
+export interface Delivery {
+  readonly manifest: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly blockList: Uint8Array;
+  readonly artifactPath: string;
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: number;
+}
+
+/** Finds what a host may fetch. */
+export interface DeliverySource {
+  /** Throws RefusedError (not_in_job) unless `jobId` is this host's open job. */
+  find(hostId: HostId, jobId: string): Promise<Delivery>;
+}
