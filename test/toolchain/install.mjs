@@ -34,7 +34,8 @@ async function install(root) {
   const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
   await runNpm(root, ["install", "--no-save", "--ignore-scripts", ...quiet]);
   await runNpm(root, ["rebuild", "node", "--ignore-scripts=false", ...quiet]);
-  if (digestLockFile(root) !== lockDigest) throw new Error("package-lock.json changed while its packages were installed.");
+  if (digestLockFile(root) !== lockDigest)
+    throw new Error("package-lock.json changed while its packages were installed.");
   refuseWrongNode(root);
   writeFileSync(stampPath(root), lockDigest);
 }
@@ -52,7 +53,9 @@ function refuseStaleLockFile(root) {
   const locked = readJson(join(root, "package-lock.json")).packages[""];
   for (const kind of ["dependencies", "devDependencies"]) {
     if (isDeepStrictEqual(manifest[kind] ?? {}, locked[kind] ?? {})) continue;
-    throw new Error(`package-lock.json does not match the ${kind} of package.json; run \`npm install\` and commit both.`);
+    throw new Error(
+      `package-lock.json does not match the ${kind} of package.json; run \`npm install\` and commit both.`,
+    );
   }
 }
 
@@ -65,7 +68,9 @@ function refuseWrongNode(root) {
 
 function runNpm(root, npmArguments) {
   // node_modules/.bin may hold a Node that npm is about to replace.
-  const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== join(root, "node_modules", ".bin"));
+  const path = (process.env.PATH ?? "")
+    .split(delimiter)
+    .filter((folder) => folder !== join(root, "node_modules", ".bin"));
   // Standard output belongs to the script that is about to run.
   const child = spawn("npm", npmArguments, {
     cwd: root,
@@ -76,7 +81,8 @@ function runNpm(root, npmArguments) {
     child.on("error", (error) => reject(new Error(`npm does not start: ${error.message}`)));
     child.on("exit", (status, signal) => {
       if (status === 0) resolve();
-      else reject(new Error(`npm ${npmArguments[0]} ended with ${signal ?? `exit status ${status}`}; nothing was run.`));
+      else
+        reject(new Error(`npm ${npmArguments[0]} ended with ${signal ?? `exit status ${status}`}; nothing was run.`));
     });
   });
 }
@@ -86,7 +92,9 @@ function stampPath(root) {
 }
 
 function digestLockFile(root) {
-  return createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  return createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
 }
 
 function readJson(path) {

@@ -1,0 +1,26 @@
+import { checkGeneratedCode } from "./check-generated-code.ts";
+import { runCommand, type CommandResult } from "./run-command.ts";
+
+/** One static check of the sources. */
+export interface Check {
+  readonly name: string;
+  readonly run: () => Promise<CommandResult>;
+}
+
+function command(name: string, line: string): Check {
+  const [program = "", ...programArguments] = line.split(" ");
+  return { name, run: () => runCommand(program, programArguments) };
+}
+
+/** Every check of `npm run check`, the longest first. */
+export const CHECKS: readonly Check[] = [
+  command("types", "tsc --noEmit -p ."),
+  command("typed lint rules", "oxlint"),
+  command("format and lint", "biome check --error-on-warnings"),
+  command("layers", "depcruise --config .dependency-cruiser.mjs --output-type err server agent gen test"),
+  command("nothing unused", "knip --no-progress"),
+  { name: "generated code current", run: checkGeneratedCode },
+  command("proto lint", "buf lint"),
+  command("proto format", "buf format --diff --exit-code"),
+  command("proto compatible with its baseline", "buf breaking --against proto/baseline.binpb"),
+];

@@ -1,0 +1,73 @@
+/**
+ * Programs of the system that some tests need. On Debian as root `npm test`
+ * installs what is missing; elsewhere those tests are skipped and say which line
+ * installs it.
+ */
+import { accessSync, constants, readFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { runVisibly } from "./run-command.ts";
+
+/** A Debian package, told present by a program of it. */
+export interface SystemPackage {
+  readonly name: string;
+  readonly program: string;
+}
+
+/** Everything that a test or the build of the agent may need. */
+export const SYSTEM_PACKAGES: readonly SystemPackage[] = [
+  { name: "binutils", program: "strip" },
+  { name: "e2fsprogs", program: "mkfs.ext4" },
+  { name: "mount", program: "mount" },
+  { name: "python3", program: "python3" },
+  { name: "strace", program: "strace" },
+  { name: "util-linux", program: "prlimit" },
+  { name: "xfsprogs", program: "mkfs.xfs" },
+];
+
+/** Names of the packages whose program is not on this machine. */
+export function findMissingPackages(packages = SYSTEM_PACKAGES): readonly string[] {
+  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
+  return packages
+    .filter(({ program }) => !folders.some((folder) => isProgram(join(folder, program))))
+    .map(({ name }) => name);
+}
+
+/** The line that installs packages on Debian. */
+export function formatInstallLine(names: readonly string[]): string {
+  return `sudo apt-get install --no-install-recommends ${names.join(" ")}`;
+}
+
+/** Which Debian this is, as in `12`; `undefined` on other systems. */
+export function readDebianVersion(): string | undefined {
+  try {
+    const release = readFileSync("/etc/os-release", "utf8");
+    return /^ID=debian$/m.test(release) ? /^VERSION_ID="?(\d+)"?$/m.exec(release)?.[1] : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Installs what is missing where this process may; elsewhere prints how. */
+export async function installSystemPackages(): Promise<void> {
+  const missing = findMissingPackages();
+  if (missing.length === 0) return;
+  if (process.getuid?.() !== 0 || readDebianVersion() === undefined) {
+    process.stdout.write(
+      `Tests that need ${missing.join(", ")} are skipped. To run them: ${formatInstallLine(missing)}\n`,
+    );
+    return;
+  }
+  const lock = ["-o", "DPkg::Lock::Timeout=600"];
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  await runVisibly("apt-get", ["update", "-qq", ...lock], env);
+  await runVisibly("apt-get", ["install", "-qq", "-y", "--no-install-recommends", ...lock, ...missing], env);
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
