@@ -1,0 +1,36 @@
+import { dirname, join } from "node:path";
+
+/** Every name that an update touches. Nothing else on the host is ever written by it. */
+export interface UpdatePaths {
+  /** Where the running version stands, taken once at start. */
+  readonly binary: string;
+  /** The folder of `binary`. */
+  readonly folder: string;
+  /** The new version while it is written and until it is swapped in. */
+  readonly staged: string;
+  /** The version that `binary` replaced. */
+  readonly old: string;
+  /** Becomes `old`, or `binary` again, by rename. */
+  readonly oldTemporary: string;
+  readonly stateDir: string;
+  readonly journal: string;
+  readonly journalTemporary: string;
+  readonly verdict: string;
+  readonly verdictTemporary: string;
+}
+
+/** Derives all names of an update from the two that are configured. Both must be absolute. */
+export function updatePaths(binaryPath: string, stateDir: string): UpdatePaths {
+  return {
+    binary: binaryPath,
+    folder: dirname(binaryPath),
+    staged: `${binaryPath}.new`,
+    old: `${binaryPath}.old`,
+    oldTemporary: `${binaryPath}.old.tmp`,
+    stateDir,
+    journal: join(stateDir, "journal"),
+    journalTemporary: join(stateDir, "journal.tmp"),
+    verdict: join(stateDir, "verdict"),
+    verdictTemporary: join(stateDir, "verdict.tmp"),
+  };
+}
