@@ -2,15 +2,15 @@
  * The failures that callers can tell apart. One table in `server/api` and one in
  * `server/stream` turn them into status codes; nothing else does.
  */
-import type { Refusal_Reason } from "../../gen/rollcall/v1/model_pb.js";
+import type { RefusalReason } from "./refusal.ts";
 
 /** A request that was understood and refused. Nothing was changed or sent. */
 export class RefusedError extends Error {
-  readonly reason: Refusal_Reason;
+  readonly reason: RefusalReason;
   readonly details: Readonly<Record<string, string>>;
   readonly retryAfterMs: number;
 
-  constructor(reason: Refusal_Reason, sentence: string, details: Readonly<Record<string, string>> = {}, retryAfterMs = 0) {
+  constructor(reason: RefusalReason, sentence: string, details: Readonly<Record<string, string>> = {}, retryAfterMs = 0) {
     super(sentence);
     this.name = "RefusedError";
     this.reason = reason;

@@ -278,7 +278,7 @@ export declare const WatchFleetRequestSchema: GenMessage<WatchFleetRequest>;
  */
 export declare type WatchFleetResponse = Message<"rollcall.v1.WatchFleetResponse"> & {
   /**
-   * Rises by one with each message of this server.
+   * Number of the newest change this message includes; never falls on one stream.
    *
    * @generated from field: uint64 sequence = 1;
    */

@@ -1,0 +1,158 @@
+/**
+ * What changed, for everybody who watches. Writers name a host or a job after they
+ * stored it; the feed reads the rows once for all watchers, numbers the changes and
+ * keeps the last ones, so that a watcher who lost its stream goes on where it was.
+ * The cost is that of the changes, not of the changes times the watchers.
+ */
+import type { Clock, Random } from "../domain/clock.ts";
+import type { Host, HostCounts } from "../domain/host.ts";
+import type { HostId } from "../domain/ids.ts";
+import type { Job } from "../domain/job.ts";
+
+/** One numbered change. */
+export interface Change {
+  readonly sequence: number;
+  readonly at: Date;
+  readonly counts: HostCounts;
+  readonly what:
+    | { readonly kind: "host"; readonly host: Host }
+    | { readonly kind: "job"; readonly job: Job }
+    | { readonly kind: "removed"; readonly hostId: HostId };
+}
+
+/** What the feed reads. */
+export interface FleetReader {
+  findHosts(ids: readonly HostId[]): Promise<readonly Host[]>;
+  countHosts(): Promise<HostCounts>;
+}
+
+/** *Units*: milliseconds in which changes gather before they are read. */
+const GATHER_MS = 50;
+const KEPT_CHANGES = 2_000;
+
+/** One watcher's place in the feed. */
+export interface Subscription extends Disposable {
+  /** Changes after the last ones taken, oldest first; waits until there are some. `undefined` when they are no longer kept. */
+  take(signal: AbortSignal): Promise<readonly Change[] | undefined>;
+}
+
+export class ChangeFeed implements AsyncDisposable {
+  /** Names this feed: the numbers of another mean nothing here. */
+  readonly id: string;
+  readonly #reader: FleetReader;
+  readonly #clock: Clock;
+  readonly #onError: (error: unknown) => void;
+  readonly #hostIds = new Set<HostId>();
+  readonly #jobs = new Map<string, Job>();
+  readonly #changes: Change[] = [];
+  readonly #wakers = new Set<() => void>();
+  #sequence = 0;
+  #timer: Disposable | undefined;
+  #reading: Promise<void> = Promise.resolve();
+  #isStopped = false;
+
+  constructor(reader: FleetReader, clock: Clock, random: Random, onError: (error: unknown) => void) {
+    this.#reader = reader;
+    this.#clock = clock;
+    this.#onError = onError;
+    this.id = random.uuid();
+  }
+
+  /** Number of the newest change. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  hostChanged(hostId: HostId): void {
+    this.#hostIds.add(hostId);
+    this.#scheduleRead();
+  }
+
+  jobChanged(job: Job): void {
+    this.#jobs.set(job.id, job);
+    this.hostChanged(job.hostId);
+  }
+
+  /** Whether every change after `sequence` is still kept. */
+  canResumeAfter(sequence: number): boolean {
+    const oldest = this.#changes[0]?.sequence ?? this.#sequence + 1;
+    return sequence >= oldest - 1 && sequence <= this.#sequence;
+  }
+
+  /** Starts after `sequence`. */
+  subscribe(sequence: number): Subscription {
+    let position = sequence;
+    let waker: (() => void) | undefined;
+    return {
+      take: async (signal) => {
+        while (position === this.#sequence && !signal.aborted && !this.#isStopped) {
+          await new Promise<void>((resolve) => {
+            waker = resolve;
+            this.#wakers.add(resolve);
+            signal.addEventListener("abort", () => resolve(), { once: true });
+          });
+        }
+        if (!this.canResumeAfter(position)) return undefined;
+        const taken = this.#changes.filter((change) => change.sequence > position);
+        position = this.#sequence;
+        return taken;
+      },
+      [Symbol.dispose]: () => {
+        if (waker !== undefined) this.#wakers.delete(waker);
+      },
+    };
+  }
+
+  /** True once the server shuts down; watchers leave. */
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopped = true;
+    this.#timer?.[Symbol.dispose]();
+    this.#wake();
+    await this.#reading;
+  }
+
+  #scheduleRead(): void {
+    if (this.#timer !== undefined || this.#isStopped) return;
+    this.#timer = this.#clock.schedule(GATHER_MS, () => {
+      this.#timer = undefined;
+      this.#reading = this.#reading.then(() => this.#readChanges());
+    });
+  }
+
+  async #readChanges(): Promise<void> {
+    const hostIds = [...this.#hostIds];
+    const jobs = [...this.#jobs.values()];
+    this.#hostIds.clear();
+    this.#jobs.clear();
+    try {
+      const hosts = await this.#reader.findHosts(hostIds);
+      const counts = await this.#reader.countHosts();
+      const found = new Set(hosts.map((host) => host.id));
+      for (const job of jobs) this.#append(counts, { kind: "job", job });
+      for (const host of hosts) this.#append(counts, { kind: "host", host });
+      for (const hostId of hostIds) if (!found.has(hostId)) this.#append(counts, { kind: "removed", hostId });
+      this.#wake();
+    } catch (error) {
+      this.#onError(error);
+      for (const hostId of hostIds) this.#hostIds.add(hostId);
+      for (const job of jobs) if (!this.#jobs.has(job.id)) this.#jobs.set(job.id, job);
+      this.#scheduleRead();
+    }
+  }
+
+  #append(counts: HostCounts, what: Change["what"]): void {
+    this.#sequence += 1;
+    this.#changes.push({ sequence: this.#sequence, at: this.#clock.now(), counts, what });
+    if (this.#changes.length > KEPT_CHANGES) this.#changes.shift();
+  }
+
+  #wake(): void {
+    const wakers = [...this.#wakers];
+    this.#wakers.clear();
+    for (const wake of wakers) wake();
+  }
+}

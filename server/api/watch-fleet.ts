@@ -1,0 +1,114 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { WatchFleetResponseSchema, type WatchFleetResponse } from "../../gen/rollcall/v1/fleet_pb.js";
+import type { Clock } from "../domain/clock.ts";
+import type { Host, HostCounts } from "../domain/host.ts";
+import type { HostId } from "../domain/ids.ts";
+import type { Change, ChangeFeed } from "./change-feed.ts";
+import { toWireCounts, toWireHost, toWireJob } from "./wire-fleet.ts";
+
+/** What a snapshot reads. */
+export interface SnapshotReader {
+  listHosts(query: { readonly after?: { readonly hostname: string; readonly id: HostId }; readonly limit: number }): Promise<readonly Host[]>;
+  countHosts(): Promise<HostCounts>;
+}
+
+const HOSTS_A_MESSAGE = 200;
+
+/**
+ * Streams the fleet: a snapshot, or what was missed since the token, then every change.
+ * A watcher that fell too far behind gets a new snapshot on the same stream.
+ */
+export async function* watchFleet(
+  feed: ChangeFeed,
+  reader: SnapshotReader,
+  clock: Clock,
+  resumeToken: string,
+  signal: AbortSignal,
+): AsyncGenerator<WatchFleetResponse> {
+  let position = readResumeToken(resumeToken, feed);
+  while (!signal.aborted && !feed.isStopped) {
+    const start = position ?? feed.sequence;
+    using subscription = feed.subscribe(start);
+    if (position === undefined) yield* snapshot(feed, reader, clock, start);
+    if (start === feed.sequence) yield message(feed, start, clock.now(), await reader.countHosts(), caughtUp());
+    position = yield* follow(feed, subscription, start, signal);
+  }
+}
+
+/** Follows until the watcher leaves or fell behind; then the next round starts over. */
+async function* follow(
+  feed: ChangeFeed,
+  subscription: ReturnType<ChangeFeed["subscribe"]>,
+  start: number,
+  signal: AbortSignal,
+): AsyncGenerator<WatchFleetResponse, undefined> {
+  let isBehind = start !== feed.sequence;
+  for (;;) {
+    const changes = await subscription.take(signal);
+    if (changes === undefined || signal.aborted || feed.isStopped) return undefined;
+    for (const change of changes) yield message(feed, change.sequence, change.at, change.counts, toWireChange(change));
+    const last = changes.at(-1);
+    if (isBehind && last !== undefined) yield message(feed, last.sequence, last.at, last.counts, caughtUp());
+    isBehind = false;
+  }
+}
+
+async function* snapshot(
+  feed: ChangeFeed,
+  reader: SnapshotReader,
+  clock: Clock,
+  sequence: number,
+): AsyncGenerator<WatchFleetResponse> {
+  const counts = await reader.countHosts();
+  let after: { hostname: string; id: HostId } | undefined;
+  for (let first = true; ; first = false) {
+    const hosts = await reader.listHosts({ ...(after === undefined ? {} : { after }), limit: HOSTS_A_MESSAGE });
+    yield message(feed, sequence, clock.now(), counts, {
+      case: "snapshot",
+      value: { $typeName: "rollcall.v1.FleetSnapshot", hosts: hosts.map(toWireHost), first },
+    });
+    const last = hosts.at(-1);
+    if (last === undefined || hosts.length < HOSTS_A_MESSAGE) return;
+    after = { hostname: last.hostname, id: last.id };
+  }
+}
+
+function caughtUp(): WatchFleetResponse["change"] {
+  return { case: "caughtUp", value: { $typeName: "rollcall.v1.CaughtUp" } };
+}
+
+function toWireChange(change: Change): WatchFleetResponse["change"] {
+  switch (change.what.kind) {
+    case "host":
+      return { case: "host", value: toWireHost(change.what.host) };
+    case "job":
+      return { case: "job", value: toWireJob(change.what.job) };
+    case "removed":
+      return { case: "removedHostId", value: change.what.hostId };
+  }
+}
+
+function message(
+  feed: ChangeFeed,
+  sequence: number,
+  at: Date,
+  counts: HostCounts,
+  change: WatchFleetResponse["change"],
+): WatchFleetResponse {
+  return create(WatchFleetResponseSchema, {
+    sequence: BigInt(sequence),
+    serverTime: timestampFromDate(at),
+    counts: toWireCounts(counts),
+    resumeToken: `${feed.id}.${sequence}`,
+    change,
+  });
+}
+
+/** Where to go on, or `undefined` to start over. A token of another server, or too old a one, starts over. */
+function readResumeToken(token: string, feed: ChangeFeed): number | undefined {
+  const [id, digits] = token.split(".");
+  const sequence = Number(digits);
+  if (id !== feed.id || !Number.isSafeInteger(sequence) || !feed.canResumeAfter(sequence)) return undefined;
+  return sequence;
+}

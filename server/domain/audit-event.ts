@@ -1,0 +1,26 @@
+import type { FleetUpdateId, HostId, JobId } from "./ids.ts";
+
+/** What the audit log tells of. */
+export type AuditAction =
+  | "host.enrolled"
+  | "host.update_dispatched"
+  | "host.update_succeeded"
+  | "host.update_failed"
+  | "host.update_rolled_back"
+  | "host.update_cancelled"
+  | "token.created"
+  | "release.imported"
+  | "release.target_changed";
+
+/** One entry, written in the transaction of the change it tells of. */
+export interface NewAuditEvent {
+  /** A user, `host`, or `rollcall` for what the server did by itself. */
+  readonly actor: string;
+  readonly action: AuditAction;
+  readonly hostId?: HostId;
+  readonly jobId?: JobId;
+  readonly fleetUpdateId?: FleetUpdateId | null;
+  /** What brought it about, in one line. */
+  readonly cause: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,29 @@
+/** Every duration of the control plane. Handed to constructors, so that tests shorten them. */
+export interface Durations {
+  /** An open job without progress for this long fails. */
+  readonly progressDeadlineMs: number;
+  /** No job lives longer, whatever it progresses. */
+  readonly greatestJobAgeMs: number;
+  /** What an open job is left with, at least, after time in which no server ran. */
+  readonly deadlineGraceMs: number;
+  /** A host without a session for this long is offline. */
+  readonly offlineAfterMs: number;
+  /** Nobody goes offline in a server's first moments. */
+  readonly startGraceMs: number;
+  /** A tick later than this, or a clock that jumped further, gives grace. */
+  readonly stallMs: number;
+  /** How often deadlines are looked at. */
+  readonly tickIntervalMs: number;
+  readonly heartbeatIntervalMs: number;
+}
+
+export const DEFAULT_DURATIONS: Durations = {
+  progressDeadlineMs: 90_000,
+  greatestJobAgeMs: 60 * 60_000,
+  deadlineGraceMs: 30_000,
+  offlineAfterMs: 45_000,
+  startGraceMs: 75_000,
+  stallMs: 5_000,
+  tickIntervalMs: 1_000,
+  heartbeatIntervalMs: 15_000,
+};

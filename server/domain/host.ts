@@ -1,0 +1,50 @@
+import type { HostId } from "./ids.ts";
+import type { Job } from "./job.ts";
+
+/** The one package there is for now: the agent itself. */
+export const AGENT_PACKAGE = "rollcall-agent";
+
+/** The oldest agent protocol that is still served. */
+export const OLDEST_PROTOCOL_VERSION = 1;
+
+/** One program on a host. */
+export interface PackageVersion {
+  readonly package: string;
+  readonly version: string;
+}
+
+/** A host as everybody sees it: screen, API and metrics alike. */
+export interface Host {
+  readonly id: HostId;
+  readonly hostname: string;
+  readonly os: string;
+  readonly arch: string;
+  /** Null until its first Hello. */
+  readonly agentVersion: string | null;
+  readonly packages: readonly PackageVersion[];
+  readonly installRevision: number;
+  readonly isOnline: boolean;
+  readonly isIdentityDuplicated: boolean;
+  readonly targetVersion: string | null;
+  readonly enrolledAt: Date;
+  readonly lastSeenAt: Date | null;
+  readonly latestJob: Job | null;
+}
+
+/** How many hosts there are of each kind. */
+export interface HostCounts {
+  readonly total: number;
+  readonly online: number;
+  readonly behind: number;
+  readonly updating: number;
+}
+
+/** `<os>-<arch>`, the name a host's artifacts go by. */
+export function platformOf(host: { readonly os: string; readonly arch: string }): string {
+  return `${host.os}-${host.arch}`;
+}
+
+/** Behind means another version than the target, compared as exact strings. */
+export function isBehind(agentVersion: string | null, targetVersion: string | null): boolean {
+  return targetVersion !== null && agentVersion !== targetVersion;
+}

@@ -1,0 +1,22 @@
+/** Why a request that was understood is refused. The words of `Refusal.Reason` on the wire. */
+export type RefusalReason =
+  | "host_unknown"
+  | "host_offline"
+  | "already_at_target"
+  | "update_running"
+  | "no_artifact"
+  | "quarantined"
+  | "identity_duplicated"
+  | "no_target"
+  | "release_unknown"
+  | "job_unknown"
+  | "job_ended"
+  | "job_committed"
+  | "protocol_too_old"
+  | "token_invalid"
+  | "credential_invalid"
+  | "hello_missing"
+  | "too_many_connections"
+  | "draining"
+  | "foreign_job"
+  | "not_in_job";

@@ -1,0 +1,83 @@
+/**
+ * Deadlines are a column compared with the database's clock. Whoever asks for those
+ * that passed also says what that clock should read by now: if it reads something
+ * else it jumped, and nothing is due.
+ */
+import { sql, type Kysely, type Transaction } from "kysely";
+import type { HostId } from "../domain/ids.ts";
+import type { Job } from "../domain/job.ts";
+import { milliseconds } from "./intervals.ts";
+import { toJob } from "./job-rows.ts";
+import type { Db, JobsTable } from "./schema.ts";
+
+type Executor = Kysely<Db> | Transaction<Db>;
+
+/** The span in which the database's clock should be now. */
+export interface ClockWindow {
+  readonly from: Date;
+  readonly to: Date;
+}
+
+/** The database's clock. */
+export async function readDatabaseClock(db: Executor): Promise<Date> {
+  const result = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db);
+  return result.rows[0]?.now ?? fail();
+}
+
+/** Claims open jobs whose deadline has passed, locked; none while the clock is outside its window. */
+export async function claimDueJobs(
+  tx: Transaction<Db>,
+  window: ClockWindow,
+  limit: number,
+): Promise<readonly { readonly job: Job; readonly isMaximumAge: boolean }[]> {
+  const rows = await tx
+    .selectFrom("jobs")
+    .selectAll()
+    .select(sql<boolean>`deadline_at >= last_deadline_at`.as("is_maximum_age"))
+    .where("ended_at", "is", null)
+    .where("deadline_at", "<=", sql<Date>`clock_timestamp()`)
+    .where(sql<boolean>`clock_timestamp() between ${window.from} and ${window.to}`)
+    .orderBy("deadline_at")
+    .limit(limit)
+    .forUpdate()
+    .skipLocked()
+    .execute();
+  return rows.map((row) => ({ job: toJob(row as JobsTable & typeof row), isMaximumAge: row.is_maximum_age }));
+}
+
+/** Gives every open job at least this long from now: no server ran, or it stood still. */
+export async function graceDeadlines(db: Executor, graceMs: number): Promise<void> {
+  await sql`
+    update jobs set deadline_at = greatest(deadline_at, clock_timestamp() + ${milliseconds(graceMs)}) where ended_at is null
+  `.execute(db);
+}
+
+/** Moves everything that waits for an instant along with a clock that jumped. */
+export async function shiftDeadlines(tx: Transaction<Db>, jumpMs: number): Promise<void> {
+  await sql`
+    update jobs set deadline_at = deadline_at + ${milliseconds(jumpMs)},
+      last_deadline_at = last_deadline_at + ${milliseconds(jumpMs)}
+    where ended_at is null
+  `.execute(tx);
+  // Only those who had not gone offline by the clock as it was.
+  await sql`
+    update hosts set offline_at = offline_at + ${milliseconds(jumpMs)}
+    where removed_at is null and offline_at > clock_timestamp() - ${milliseconds(jumpMs)}
+  `.execute(tx);
+}
+
+/** Hosts that went offline after `after` and until now. */
+export async function listGoneOffline(db: Executor, after: Date): Promise<readonly HostId[]> {
+  const rows = await db
+    .selectFrom("hosts")
+    .select("id")
+    .where("removed_at", "is", null)
+    .where("offline_at", ">", after)
+    .where("offline_at", "<=", sql<Date>`clock_timestamp()`)
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+function fail(): never {
+  throw new Error("the database answered without a row");
+}

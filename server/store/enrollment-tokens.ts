@@ -1,0 +1,45 @@
+/** One-time tokens. Only their hashes are stored. */
+import { sql, type Kysely, type Transaction } from "kysely";
+import { milliseconds } from "./intervals.ts";
+import type { Db } from "./schema.ts";
+
+/** A token about to be stored. */
+export interface NewEnrollmentToken {
+  readonly id: string;
+  readonly tokenSha256: Uint8Array;
+  readonly label: string;
+  readonly maxUses: number;
+  readonly validForMs: number;
+  readonly createdBy: string;
+}
+
+/** Stores a token and tells when it expires. */
+export async function insertEnrollmentToken(db: Kysely<Db> | Transaction<Db>, token: NewEnrollmentToken): Promise<Date> {
+  const row = await db
+    .insertInto("enrollment_tokens")
+    .values({
+      id: token.id,
+      token_sha256: Buffer.from(token.tokenSha256),
+      label: token.label,
+      max_uses: token.maxUses,
+      created_by: token.createdBy,
+      expires_at: sql<Date>`clock_timestamp() + ${milliseconds(token.validForMs)}`,
+    })
+    .returning("expires_at")
+    .executeTakeFirstOrThrow();
+  return row.expires_at;
+}
+
+/** Uses a token once. Its id, or `undefined` when it is unknown, used up, expired or revoked. */
+export async function useEnrollmentToken(tx: Transaction<Db>, tokenSha256: Uint8Array): Promise<string | undefined> {
+  const row = await tx
+    .updateTable("enrollment_tokens")
+    .set({ uses: sql<number>`uses + 1` })
+    .where("token_sha256", "=", Buffer.from(tokenSha256))
+    .where("revoked_at", "is", null)
+    .where("expires_at", ">", sql<Date>`clock_timestamp()`)
+    .where(sql<boolean>`uses < max_uses`)
+    .returning("id")
+    .executeTakeFirst();
+  return row?.id;
+}

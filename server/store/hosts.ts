@@ -1,0 +1,153 @@
+/** Questions about hosts. Everybody's picture of a host comes from `hostQuery`: one predicate, one number. */
+import { sql, type Kysely, type Transaction } from "kysely";
+import type { DispatchFacts } from "../domain/dispatch-check.ts";
+import { AGENT_PACKAGE, platformOf, type Host, type HostCounts } from "../domain/host.ts";
+import type { HostId, JobId } from "../domain/ids.ts";
+import { toJob } from "./job-rows.ts";
+import type { Db } from "./schema.ts";
+
+type Executor = Kysely<Db> | Transaction<Db>;
+
+/** Where a page of hosts begins: after this one, by hostname, then id. */
+export interface HostCursor {
+  readonly hostname: string;
+  readonly id: HostId;
+}
+
+const IS_ONLINE = sql<boolean>`(hosts.offline_at is null or hosts.offline_at > clock_timestamp())`;
+const TARGET = sql<string | null>`(select version from target_versions where package = ${AGENT_PACKAGE})`;
+
+/** Adds a host that just enrolled. It is offline until its first Hello. */
+export async function insertHost(
+  db: Executor,
+  host: { readonly id: HostId; readonly hostname: string; readonly os: string; readonly arch: string },
+): Promise<void> {
+  await db
+    .insertInto("hosts")
+    .values({ ...host, packages: "[]", offline_at: sql<Date>`clock_timestamp()` })
+    .execute();
+}
+
+/** The lowest credential generation that is accepted of a host, or `undefined` when it is unknown or removed. */
+export async function findCredentialGeneration(db: Executor, hostId: HostId): Promise<number | undefined> {
+  const host = await db
+    .selectFrom("hosts")
+    .select("credential_generation")
+    .where("id", "=", hostId)
+    .where("removed_at", "is", null)
+    .executeTakeFirst();
+  return host?.credential_generation;
+}
+
+function hostQuery(db: Executor) {
+  return db
+    .selectFrom("hosts")
+    .selectAll("hosts")
+    .select([IS_ONLINE.as("is_online"), TARGET.as("target_version")])
+    .where("hosts.removed_at", "is", null);
+}
+
+/** A page of hosts by hostname, then id. */
+export async function listHosts(
+  db: Executor,
+  query: { readonly after?: HostCursor; readonly limit: number },
+): Promise<readonly Host[]> {
+  let hosts = hostQuery(db);
+  if (query.after !== undefined) {
+    hosts = hosts.where(sql<boolean>`(hosts.hostname, hosts.id) > (${query.after.hostname}, ${query.after.id}::uuid)`);
+  }
+  return withLatestJobs(db, await hosts.orderBy("hostname").orderBy("id").limit(query.limit).execute());
+}
+
+/** These hosts, in no particular order; those that are unknown or removed are left out. */
+export async function findHosts(db: Executor, ids: readonly HostId[]): Promise<readonly Host[]> {
+  if (ids.length === 0) return [];
+  return withLatestJobs(db, await hostQuery(db).where("hosts.id", "in", [...ids]).execute());
+}
+
+type HostRow = Awaited<ReturnType<ReturnType<typeof hostQuery>["execute"]>>[number];
+
+async function withLatestJobs(db: Executor, rows: readonly HostRow[]): Promise<readonly Host[]> {
+  if (rows.length === 0) return [];
+  const jobs = await db
+    .selectFrom("jobs")
+    .distinctOn("host_id")
+    .selectAll()
+    .where("host_id", "in", rows.map((row) => row.id))
+    .orderBy("host_id")
+    .orderBy("created_at", "desc")
+    .orderBy("id", "desc")
+    .execute();
+  const latest = new Map(jobs.map((job) => [job.host_id, toJob(job)]));
+  return rows.map((row) => ({
+    id: row.id,
+    hostname: row.hostname,
+    os: row.os,
+    arch: row.arch,
+    agentVersion: row.agent_version,
+    packages: row.packages,
+    installRevision: row.install_revision,
+    isOnline: row.is_online,
+    isIdentityDuplicated: row.identity_duplicated_at !== null,
+    targetVersion: row.target_version,
+    enrolledAt: row.enrolled_at,
+    lastSeenAt: row.last_seen_at,
+    latestJob: latest.get(row.id) ?? null,
+  }));
+}
+
+/** How many hosts there are of each kind. */
+export async function countHosts(db: Executor): Promise<HostCounts> {
+  const counts = await db
+    .selectFrom("hosts")
+    .select([
+      sql<bigint>`count(*)`.as("total"),
+      sql<bigint>`count(*) filter (where ${IS_ONLINE})`.as("online"),
+      sql<bigint>`count(*) filter (where agent_version is distinct from ${TARGET} and ${TARGET} is not null)`.as("behind"),
+      sql<bigint>`count(*) filter (where exists (select from jobs where host_id = hosts.id and ended_at is null))`.as("updating"),
+    ])
+    .where("removed_at", "is", null)
+    .executeTakeFirstOrThrow();
+  return {
+    total: Number(counts.total),
+    online: Number(counts.online),
+    behind: Number(counts.behind),
+    updating: Number(counts.updating),
+  };
+}
+
+/** Everything that decides whether a host may be updated now, with the host's row locked. */
+export interface LockedFacts extends DispatchFacts {
+  readonly manifestSha256: Uint8Array | undefined;
+}
+
+/** Locks a host for dispatch and reads what decides it; `undefined` when it is unknown or removed. */
+export async function lockDispatchFacts(tx: Transaction<Db>, hostId: HostId): Promise<LockedFacts | undefined> {
+  const host = await hostQuery(tx).where("hosts.id", "=", hostId).forNoKeyUpdate().executeTakeFirst();
+  if (host === undefined) return undefined;
+  const open = await tx.selectFrom("jobs").select("id").where("host_id", "=", hostId).where("ended_at", "is", null).executeTakeFirst();
+  const release = await tx
+    .selectFrom("releases")
+    .leftJoin("release_artifacts", (join) =>
+      join
+        .onRef("release_artifacts.package", "=", "releases.package")
+        .onRef("release_artifacts.version", "=", "releases.version")
+        .on("release_artifacts.platform", "=", platformOf(host)),
+    )
+    .leftJoin("quarantined_artifacts", "quarantined_artifacts.sha256", "release_artifacts.sha256")
+    .select(["releases.manifest_sha256", "release_artifacts.sha256", "quarantined_artifacts.quarantined_at"])
+    .where("releases.package", "=", AGENT_PACKAGE)
+    .where("releases.version", "=", host.target_version ?? "")
+    .executeTakeFirst();
+  return {
+    isOffline: !host.is_online,
+    isIdentityDuplicated: host.identity_duplicated_at !== null,
+    agentVersion: host.agent_version ?? "",
+    platform: platformOf(host),
+    targetVersion: host.target_version ?? undefined,
+    openJobId: open?.id satisfies JobId | undefined,
+    artifactSha256: release?.sha256 ?? undefined,
+    isQuarantined: release?.quarantined_at != null,
+    manifestSha256: release?.manifest_sha256,
+  };
+}

@@ -1,0 +1,26 @@
+/** The store as the release catalog asks for it. */
+import type { Kysely } from "kysely";
+import type { NewAuditEvent } from "../domain/audit-event.ts";
+import type { HostId, JobId } from "../domain/ids.ts";
+import { writeAuditEvent } from "./audit-events.ts";
+import { findJobArtifact, followServerVersion, insertRelease, listReleaseDigests, type NewRelease } from "./releases.ts";
+import type { Db } from "./schema.ts";
+
+/** Binds the questions about releases. */
+export function createReleaseStore(db: Kysely<Db>) {
+  return {
+    listReleaseDigests: (packageName: string) => listReleaseDigests(db, packageName),
+    findJobArtifact: (hostId: HostId, jobId: string) => findJobArtifact(db, hostId, jobId as JobId),
+    transaction<Result>(work: (tx: ReturnType<typeof bindTransaction>) => Promise<Result>): Promise<Result> {
+      return db.transaction().execute((tx) => work(bindTransaction(tx)));
+    },
+  };
+}
+
+function bindTransaction(tx: Parameters<typeof insertRelease>[0]) {
+  return {
+    insertRelease: (release: NewRelease) => insertRelease(tx, release),
+    followServerVersion: (packageName: string, version: string) => followServerVersion(tx, packageName, version),
+    writeAuditEvent: (event: NewAuditEvent) => writeAuditEvent(tx, event),
+  };
+}

@@ -1,0 +1,140 @@
+/** Questions about releases and the version the fleet should run. */
+import { sql, type Kysely, type Transaction } from "kysely";
+import type { HostId, JobId } from "../domain/ids.ts";
+import type { Db } from "./schema.ts";
+
+type Executor = Kysely<Db> | Transaction<Db>;
+
+/** A release about to be imported. */
+export interface NewRelease {
+  readonly package: string;
+  readonly version: string;
+  readonly sequence: number;
+  readonly manifest: Uint8Array;
+  readonly manifestSha256: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly artifacts: readonly NewArtifact[];
+}
+
+/** One artifact of a release about to be imported. */
+export interface NewArtifact {
+  readonly platform: string;
+  readonly fileName: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly blockSizeBytes: number;
+  readonly blockList: Uint8Array;
+}
+
+/** What a host may fetch for its open job. */
+export interface JobArtifact {
+  readonly version: string;
+  readonly manifest: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly blockList: Uint8Array;
+  readonly platform: string;
+  readonly fileName: string;
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: number;
+}
+
+/** The manifest digests of every release of a package, by version. */
+export async function listReleaseDigests(db: Executor, packageName: string): Promise<ReadonlyMap<string, Uint8Array>> {
+  const rows = await db.selectFrom("releases").select(["version", "manifest_sha256"]).where("package", "=", packageName).execute();
+  return new Map(rows.map((row) => [row.version, row.manifest_sha256]));
+}
+
+/** Adds a release with its artifacts. Throws the driver's unique violation for a known version or sequence. */
+export async function insertRelease(tx: Transaction<Db>, release: NewRelease): Promise<void> {
+  await tx
+    .insertInto("releases")
+    .values({
+      package: release.package,
+      version: release.version,
+      sequence: BigInt(release.sequence),
+      manifest: Buffer.from(release.manifest),
+      manifest_sha256: Buffer.from(release.manifestSha256),
+      signature: Buffer.from(release.signature),
+    })
+    .execute();
+  for (const artifact of release.artifacts) {
+    await tx
+      .insertInto("release_artifacts")
+      .values({
+        package: release.package,
+        version: release.version,
+        platform: artifact.platform,
+        file_name: artifact.fileName,
+        size_bytes: BigInt(artifact.sizeBytes),
+        sha256: artifact.sha256,
+        block_size_bytes: artifact.blockSizeBytes,
+        block_list: Buffer.from(artifact.blockList),
+      })
+      .execute();
+  }
+}
+
+/** The version the fleet should run, or `undefined` while none is set. */
+export async function findTargetVersion(db: Executor, packageName: string): Promise<string | undefined> {
+  const target = await db.selectFrom("target_versions").select("version").where("package", "=", packageName).executeTakeFirst();
+  return target?.version;
+}
+
+/** Lets the target follow the server's own version, unless an admin chose another. True when that changed it. */
+export async function followServerVersion(db: Executor, packageName: string, version: string): Promise<boolean> {
+  const changed = await db
+    .insertInto("target_versions")
+    .values({ package: packageName, version, chosen_by: null })
+    .onConflict((conflict) =>
+      conflict
+        .column("package")
+        .doUpdateSet({ version, changed_at: sql<Date>`clock_timestamp()` })
+        .where("target_versions.chosen_by", "is", null)
+        .where("target_versions.version", "!=", version),
+    )
+    .returning("version")
+    .executeTakeFirst();
+  return changed !== undefined;
+}
+
+/** The release and artifact of a host's open job, or `undefined` when `jobId` is not that. */
+export async function findJobArtifact(db: Executor, hostId: HostId, jobId: JobId): Promise<JobArtifact | undefined> {
+  const row = await db
+    .selectFrom("jobs")
+    .innerJoin("hosts", "hosts.id", "jobs.host_id")
+    .innerJoin("releases", (join) =>
+      join.onRef("releases.package", "=", "jobs.package").onRef("releases.manifest_sha256", "=", "jobs.manifest_sha256"),
+    )
+    .innerJoin("release_artifacts", (join) =>
+      join
+        .onRef("release_artifacts.package", "=", "releases.package")
+        .onRef("release_artifacts.version", "=", "releases.version")
+        .on(sql<boolean>`release_artifacts.platform = hosts.os || '-' || hosts.arch`),
+    )
+    .select([
+      "releases.version",
+      "releases.manifest",
+      "releases.signature",
+      "release_artifacts.block_list",
+      "release_artifacts.platform",
+      "release_artifacts.file_name",
+      "release_artifacts.size_bytes",
+      "release_artifacts.block_size_bytes",
+    ])
+    .where("jobs.id", "=", jobId)
+    .where("jobs.host_id", "=", hostId)
+    .where("jobs.ended_at", "is", null)
+    .executeTakeFirst();
+  return (
+    row && {
+      version: row.version,
+      manifest: row.manifest,
+      signature: row.signature,
+      blockList: row.block_list,
+      platform: row.platform,
+      fileName: row.file_name,
+      sizeBytes: Number(row.size_bytes),
+      blockSizeBytes: row.block_size_bytes,
+    }
+  );
+}

@@ -1,0 +1,148 @@
+/**
+ * The tables, as kysely sees them. The database is the only durable memory: what a
+ * row does not hold, a restart forgets.
+ *
+ * Instants are `timestamptz`; deadlines and liveness are computed and compared with
+ * the database's clock only.
+ */
+import type { ColumnType, Generated } from "kysely";
+import type { FleetUpdateId, HostId, JobId, ReplicaId, SessionEpoch } from "../domain/ids.ts";
+import type { JobDetails } from "../domain/job-reason.ts";
+import type { JobStateName } from "../domain/job-state.ts";
+
+/** A jsonb column: read as a value, written as its text. */
+type Json<T> = ColumnType<T, string, string>;
+
+export interface HostsTable {
+  id: HostId;
+  hostname: string;
+  os: string;
+  arch: string;
+  agent_version: string | null;
+  packages: Json<readonly { readonly package: string; readonly version: string }[]>;
+  install_revision: Generated<number>;
+  /** Lowest generation of the credential that is still accepted. */
+  credential_generation: Generated<number>;
+  enrolled_at: Generated<Date>;
+  last_seen_at: Date | null;
+  /** From here on the host counts as offline; null while its session is open. */
+  offline_at: Date | null;
+  identity_duplicated_at: Date | null;
+  removed_at: Date | null;
+}
+
+/** One row a host: the newest session, open or closed. */
+export interface AgentSessionsTable {
+  host_id: HostId;
+  replica_id: ReplicaId;
+  epoch: SessionEpoch;
+  instance_id: string;
+  opened_at: Generated<Date>;
+  closed_at: Date | null;
+}
+
+/** One row a server process; `alive_at` tells how long none ran. */
+export interface ReplicasTable {
+  id: ReplicaId;
+  started_at: Generated<Date>;
+  alive_at: Generated<Date>;
+}
+
+export interface EnrollmentTokensTable {
+  id: string;
+  token_sha256: Buffer;
+  label: string;
+  max_uses: number;
+  uses: Generated<number>;
+  created_by: string;
+  created_at: Generated<Date>;
+  expires_at: Date;
+  revoked_at: Date | null;
+}
+
+export interface ReleasesTable {
+  package: string;
+  version: string;
+  sequence: bigint;
+  /** Raw bytes of manifest.json and of its signature. */
+  manifest: Buffer;
+  manifest_sha256: Buffer;
+  signature: Buffer;
+  imported_at: Generated<Date>;
+}
+
+export interface ReleaseArtifactsTable {
+  package: string;
+  version: string;
+  platform: string;
+  file_name: string;
+  size_bytes: bigint;
+  sha256: string;
+  block_size_bytes: number;
+  block_list: Buffer;
+}
+
+export interface TargetVersionsTable {
+  package: string;
+  version: string;
+  /** The admin who chose it; null while it follows the server's own version. */
+  chosen_by: string | null;
+  changed_at: Generated<Date>;
+}
+
+/** An artifact that rolled back on too many hosts. */
+export interface QuarantinedArtifactsTable {
+  sha256: string;
+  quarantined_at: Generated<Date>;
+}
+
+export interface JobsTable {
+  id: JobId;
+  host_id: HostId;
+  kind: string;
+  package: string;
+  from_version: string;
+  to_version: string;
+  manifest_sha256: Buffer;
+  state: JobStateName;
+  reason: string | null;
+  details: Json<JobDetails>;
+  bytes_done: Generated<bigint>;
+  bytes_total: Generated<bigint>;
+  ignore_quarantine: boolean;
+  fleet_update_id: FleetUpdateId | null;
+  requested_by: string;
+  created_at: Generated<Date>;
+  changed_at: Generated<Date>;
+  committed_at: Date | null;
+  ended_at: Date | null;
+  deadline_at: Date | null;
+  /** Where no progress helps any more. */
+  last_deadline_at: Date;
+}
+
+export interface AuditEventsTable {
+  id: Generated<bigint>;
+  at: Generated<Date>;
+  actor: string;
+  action: string;
+  host_id: HostId | null;
+  job_id: JobId | null;
+  fleet_update_id: FleetUpdateId | null;
+  cause: string;
+  details: Json<Readonly<Record<string, unknown>>>;
+}
+
+/** Every table. */
+export interface Db {
+  hosts: HostsTable;
+  agent_sessions: AgentSessionsTable;
+  replicas: ReplicasTable;
+  enrollment_tokens: EnrollmentTokensTable;
+  releases: ReleasesTable;
+  release_artifacts: ReleaseArtifactsTable;
+  target_versions: TargetVersionsTable;
+  quarantined_artifacts: QuarantinedArtifactsTable;
+  jobs: JobsTable;
+  audit_events: AuditEventsTable;
+}

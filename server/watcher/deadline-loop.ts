@@ -1,0 +1,139 @@
+/**
+ * Fails jobs whose deadline has passed, and keeps time honest.
+ *
+ * Each tick holds the database's clock against this process's monotonic one. A tick
+ * that came late means the process stood still: nobody could report to it, so every
+ * open job gets grace. A database clock that moved by more than the monotonic one
+ * jumped: every deadline moves with it. Only then is what is due claimed, and only
+ * while the clock still reads what it should.
+ */
+import type { Clock } from "../domain/clock.ts";
+import type { Durations } from "../domain/durations.ts";
+import { applyJobEvent, settleJobEvent, type InterpreterParts } from "./job-interpreter.ts";
+import type { DeadlineStore, Log } from "./ports.ts";
+
+/** How often the hosts of open sessions are noted as seen. *Units*: milliseconds. */
+const TOUCH_HOSTS_INTERVAL_MS = 60_000;
+const TOUCH_REPLICA_INTERVAL_MS = 5_000;
+
+/** What the loop works with. */
+export interface DeadlineLoopParts extends InterpreterParts {
+  readonly deadlines: DeadlineStore;
+  readonly clock: Clock;
+  readonly durations: Durations;
+  readonly log: Log;
+}
+
+interface Reading {
+  readonly databaseMs: number;
+  readonly monotonicMs: number;
+}
+
+export class DeadlineLoop implements AsyncDisposable {
+  readonly #parts: DeadlineLoopParts;
+  #last: Reading | undefined;
+  #touchedHostsAtMs = 0;
+  #touchedReplicaAtMs = 0;
+  #timer: Disposable | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #isStopped = false;
+
+  constructor(parts: DeadlineLoopParts) {
+    this.#parts = parts;
+  }
+
+  /** Gives open jobs the grace of a server's start, then ticks until disposed. */
+  async start(): Promise<void> {
+    await this.#parts.deadlines.graceDeadlines(this.#parts.durations.deadlineGraceMs);
+    this.#last = await this.#read();
+    this.#scheduleTick();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopped = true;
+    this.#timer?.[Symbol.dispose]();
+    await this.#running;
+  }
+
+  #scheduleTick(): void {
+    if (this.#isStopped) return;
+    this.#timer = this.#parts.clock.schedule(this.#parts.durations.tickIntervalMs, () => {
+      this.#running = this.#tickSafely().then(() => this.#scheduleTick());
+    });
+  }
+
+  async #tickSafely(): Promise<void> {
+    try {
+      await this.tick();
+    } catch (error) {
+      this.#parts.log("error", "deadline tick failed", { error: String(error) });
+    }
+  }
+
+  /** One look at the clock and at what is due. */
+  async tick(): Promise<void> {
+    const reading = await this.#read();
+    const previous = this.#last;
+    await this.#keepTimeHonest(reading);
+    this.#last = reading;
+    await this.#failDueJobs(reading);
+    if (previous !== undefined) await this.#tellGoneOffline(previous);
+    await this.#touch(reading.monotonicMs);
+  }
+
+  async #read(): Promise<Reading> {
+    const beforeMs = this.#parts.clock.monotonicMs();
+    const databaseMs = (await this.#parts.deadlines.readClock()).getTime();
+    // Halfway: the answer was made somewhere between question and arrival.
+    return { databaseMs, monotonicMs: (beforeMs + this.#parts.clock.monotonicMs()) / 2 };
+  }
+
+  async #keepTimeHonest(reading: Reading): Promise<void> {
+    const { durations, deadlines, log } = this.#parts;
+    if (this.#last === undefined) return;
+    const elapsedMs = reading.monotonicMs - this.#last.monotonicMs;
+    const jumpMs = reading.databaseMs - this.#last.databaseMs - elapsedMs;
+    if (Math.abs(jumpMs) > durations.stallMs) {
+      log("warn", "the database's clock jumped; deadlines move with it", { jump_ms: Math.round(jumpMs) });
+      await deadlines.shiftDeadlines(jumpMs);
+    }
+    if (elapsedMs > durations.tickIntervalMs + durations.stallMs) {
+      log("warn", "this server stood still; open jobs get grace", { stood_still_ms: Math.round(elapsedMs) });
+      await deadlines.graceDeadlines(durations.deadlineGraceMs);
+    }
+  }
+
+  async #failDueJobs(reading: Reading): Promise<void> {
+    const { store, durations, clock } = this.#parts;
+    const sinceReadingMs = clock.monotonicMs() - reading.monotonicMs;
+    const expectedMs = reading.databaseMs + sinceReadingMs;
+    const window = { from: new Date(expectedMs - durations.stallMs), to: new Date(expectedMs + durations.stallMs) };
+    const applied = await store.transaction(async (tx) => {
+      const due = await tx.claimDueJobs(window);
+      const steps = [];
+      for (const { job, isMaximumAge } of due) {
+        const event = { name: "deadline_passed", maximumAgeReached: isMaximumAge } as const;
+        steps.push(await applyJobEvent(tx, job, event, { actor: "rollcall", cause: "the deadline passed" }));
+      }
+      return steps;
+    });
+    for (const step of applied) await settleJobEvent(this.#parts, step);
+  }
+
+  /** Nothing is written when a host goes offline: its instant passes. Those who watch are told. */
+  async #tellGoneOffline(previous: Reading): Promise<void> {
+    const hostIds = await this.#parts.deadlines.listGoneOffline(new Date(previous.databaseMs));
+    for (const hostId of hostIds) this.#parts.changes.hostChanged(hostId);
+  }
+
+  async #touch(nowMs: number): Promise<void> {
+    if (nowMs - this.#touchedReplicaAtMs >= TOUCH_REPLICA_INTERVAL_MS) {
+      this.#touchedReplicaAtMs = nowMs;
+      await this.#parts.deadlines.touchReplica();
+    }
+    if (nowMs - this.#touchedHostsAtMs >= TOUCH_HOSTS_INTERVAL_MS) {
+      this.#touchedHostsAtMs = nowMs;
+      await this.#parts.deadlines.touchHosts();
+    }
+  }
+}

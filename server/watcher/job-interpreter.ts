@@ -1,0 +1,98 @@
+/**
+ * Applies events to stored jobs and runs the effects. The order is always: lock the
+ * row, reduce, store with its audit event, commit the transaction, then send. What
+ * gets lost between storing and sending is made up for by the host's next Hello or,
+ * failing that, by the deadline.
+ */
+import type { AuditAction } from "../domain/audit-event.ts";
+import type { Job } from "../domain/job.ts";
+import type { JobEvent } from "../domain/job-state.ts";
+import { auditActionOf, isLegal, reduceJob, type JobEffect } from "../domain/reduce-job.ts";
+import type { LiveSessions } from "./live-sessions.ts";
+import type { ChangeSink, ReachPoint, UpdateStore, UpdateTransaction } from "./ports.ts";
+import { cancelUpdate, commandUpdate, commitUpdate } from "./server-messages.ts";
+
+/** Who or what brought an event about, for the audit log. */
+export interface Cause {
+  readonly actor: string;
+  readonly cause: string;
+}
+
+/** A job after an event, and what is left to do. */
+export interface AppliedEvent {
+  readonly job: Job;
+  readonly effects: readonly JobEffect[];
+  readonly isChanged: boolean;
+}
+
+/** What the interpreter works with. */
+export interface InterpreterParts {
+  readonly store: UpdateStore;
+  readonly sessions: LiveSessions;
+  readonly changes: ChangeSink;
+  readonly reachPoint: ReachPoint;
+}
+
+/** Applies one event to a job whose row this transaction has locked. */
+export async function applyJobEvent(tx: UpdateTransaction, job: Job, event: JobEvent, cause: Cause): Promise<AppliedEvent> {
+  const step = reduceJob(job.state, event);
+  if (step.state === job.state && !step.isProgress) return { job, effects: step.effects, isChanged: false };
+  const stored = await tx.saveJobState(job.id, step.state, step.isProgress);
+  const action = auditActionOf(step.state);
+  if (action !== undefined) await writeJobAudit(tx, stored, action, cause);
+  return { job: stored, effects: step.effects, isChanged: true };
+}
+
+/** Writes what happened to a job into the audit log. */
+export async function writeJobAudit(tx: UpdateTransaction, job: Job, action: AuditAction, cause: Cause): Promise<void> {
+  const { state } = job;
+  await tx.writeAuditEvent({
+    ...cause,
+    action,
+    hostId: job.hostId,
+    jobId: job.id,
+    fleetUpdateId: job.fleetUpdateId,
+    details: {
+      from_version: job.fromVersion,
+      to_version: job.toVersion,
+      ...("reason" in state ? { reason: state.reason, ...state.details } : {}),
+    },
+  });
+}
+
+/** Tells of a stored step, then runs its effects. Never throws for a host that is away. */
+export async function settleJobEvent(parts: InterpreterParts, applied: AppliedEvent): Promise<void> {
+  const { job } = applied;
+  if (applied.isChanged) {
+    parts.reachPoint(`stored:${job.state.name}`);
+    parts.changes.jobChanged(job);
+  }
+  for (const effect of applied.effects) await runEffect(parts, job, effect);
+  if (applied.isChanged) parts.reachPoint(`sent:${job.state.name}`);
+}
+
+async function runEffect(parts: InterpreterParts, job: Job, effect: JobEffect): Promise<void> {
+  switch (effect.kind) {
+    case "send_command":
+      parts.sessions.send(job.hostId, () => commandUpdate(job));
+      return;
+    case "send_commit":
+      parts.sessions.send(job.hostId, (epoch) => commitUpdate(job, epoch));
+      return;
+    case "send_cancel":
+      parts.sessions.send(job.hostId, () => cancelUpdate(job.id));
+      return;
+    case "grant_commit":
+      return grantCommit(parts, job);
+  }
+}
+
+/** Commit and cancel are one compare-and-swap on the row: whoever locks it first while it is staged wins. */
+async function grantCommit(parts: InterpreterParts, staged: Job): Promise<void> {
+  const applied = await parts.store.transaction(async (tx) => {
+    const job = await tx.lockJob(staged.id);
+    if (job === undefined || !isLegal(job.state.name, "committed")) return undefined;
+    return applyJobEvent(tx, job, { name: "committed" }, { actor: "rollcall", cause: "the host staged the release" });
+  });
+  if (applied !== undefined) await settleJobEvent(parts, applied);
+}

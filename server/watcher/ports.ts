@@ -1,0 +1,69 @@
+/**
+ * What the watcher asks of the rest of the server. Every write happens inside
+ * `transaction`; what is to be sent is sent after it.
+ */
+import type { DispatchFacts } from "../domain/dispatch-check.ts";
+import type { NewAuditEvent } from "../domain/audit-event.ts";
+import type { PackageVersion } from "../domain/host.ts";
+import type { HostId, JobId, SessionEpoch } from "../domain/ids.ts";
+import type { Job, NewJob } from "../domain/job.ts";
+import type { JobState } from "../domain/job-state.ts";
+
+/** The durable side of updates. */
+export interface UpdateStore {
+  transaction<Result>(work: (tx: UpdateTransaction) => Promise<Result>): Promise<Result>;
+  findTargetVersion(packageName: string): Promise<string | undefined>;
+  isOwnJob(hostId: HostId, jobId: string): Promise<boolean>;
+  markIdentityDuplicated(hostId: HostId): Promise<void>;
+}
+
+/** Locks are taken in the order hosts, sessions, jobs. */
+export interface UpdateTransaction {
+  lockDispatchFacts(hostId: HostId): Promise<(DispatchFacts & { readonly manifestSha256: Uint8Array | undefined }) | undefined>;
+  openSession(facts: SessionFacts): Promise<SessionEpoch | undefined>;
+  closeSession(hostId: HostId, epoch: SessionEpoch): Promise<boolean>;
+  /** True while this is the host's newest session; it stays so until the transaction ends. */
+  holdSession(hostId: HostId, epoch: SessionEpoch): Promise<boolean>;
+  insertJob(job: NewJob): Promise<Job>;
+  lockOpenJob(hostId: HostId): Promise<Job | undefined>;
+  lockJob(jobId: string): Promise<Job | undefined>;
+  /** Progress gives the job its full time again. */
+  saveJobState(jobId: JobId, state: JobState, isProgress: boolean): Promise<Job>;
+  claimDueJobs(window: { readonly from: Date; readonly to: Date }): Promise<readonly { readonly job: Job; readonly isMaximumAge: boolean }[]>;
+  writeAuditEvent(event: NewAuditEvent): Promise<void>;
+}
+
+/** What a Hello says about its host. */
+export interface SessionFacts {
+  readonly hostId: HostId;
+  readonly instanceId: string;
+  readonly hostname: string;
+  readonly os: string;
+  readonly arch: string;
+  readonly agentVersion: string;
+  readonly installRevision: number;
+  readonly packages: readonly PackageVersion[];
+}
+
+/** The durable side of the clock. */
+export interface DeadlineStore {
+  readClock(): Promise<Date>;
+  /** Hosts that went offline after `after` and until now. */
+  listGoneOffline(after: Date): Promise<readonly HostId[]>;
+  graceDeadlines(graceMs: number): Promise<void>;
+  shiftDeadlines(jumpMs: number): Promise<void>;
+  touchReplica(): Promise<void>;
+  touchHosts(): Promise<void>;
+}
+
+/** Told what changed, after the change was stored. */
+export interface ChangeSink {
+  hostChanged(hostId: HostId): void;
+  jobChanged(job: Job): void;
+}
+
+/** Lets a test end the process at an exact point. */
+export type ReachPoint = (point: string) => void;
+
+/** One line for whoever reads the log. Never holds a credential. */
+export type Log = (level: "info" | "warn" | "error", event: string, fields?: Readonly<Record<string, unknown>>) => void;

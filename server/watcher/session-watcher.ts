@@ -1,0 +1,196 @@
+/**
+ * Turns what agents say into changes of hosts and jobs. Everything an agent says
+ * counts only for its own host and only while its session is the newest.
+ */
+import type { Hello, UpdateProgress } from "../../gen/rollcall/v1/agent_pb.js";
+import { UpdatePhase } from "../../gen/rollcall/v1/agent_pb.js";
+import type { Clock } from "../domain/clock.ts";
+import type { Durations } from "../domain/durations.ts";
+import { RefusedError } from "../domain/errors.ts";
+import { AGENT_PACKAGE } from "../domain/host.ts";
+import { isDuplicated, recentReplacements, type Replacement } from "../domain/identity-duplication.ts";
+import type { HostId, SessionEpoch } from "../domain/ids.ts";
+import type { Job } from "../domain/job.ts";
+import type { JobEvent } from "../domain/job-state.ts";
+import { meetLostJob, meetOpenJob, type HelloReport } from "../domain/meet-hello.ts";
+import { isLegal } from "../domain/reduce-job.ts";
+import type { AgentSession, OpenedSession, SessionHandler } from "../stream/ports.ts";
+import { fromWireDetails, fromWireReason, toHelloReport } from "../wire/job-words.ts";
+import { applyJobEvent, settleJobEvent, type AppliedEvent, type InterpreterParts } from "./job-interpreter.ts";
+import type { Log, UpdateTransaction } from "./ports.ts";
+import { cancelUpdate, welcome } from "./server-messages.ts";
+
+/** This many messages about jobs that are not the host's own end its stream. */
+const FOREIGN_JOBS_ALLOWED = 2;
+/** How long a duplicated identity's newcomer is told to wait. */
+const DUPLICATE_RETRY_AFTER_MS = 60_000;
+
+/** What the watcher works with. */
+export interface SessionWatcherParts extends InterpreterParts {
+  readonly clock: Clock;
+  readonly durations: Durations;
+  readonly serverVersion: string;
+  readonly log: Log;
+}
+
+export class SessionWatcher implements SessionHandler {
+  readonly #parts: SessionWatcherParts;
+  readonly #replacements = new Map<HostId, readonly Replacement[]>();
+  readonly #foreignJobs = new WeakMap<AgentSession, number>();
+
+  constructor(parts: SessionWatcherParts) {
+    this.#parts = parts;
+  }
+
+  async opened(hello: Hello, session: AgentSession, incumbent: AgentSession | undefined): Promise<OpenedSession> {
+    await this.#refuseDuplicate(session, incumbent);
+    const { sessions, durations } = this.#parts;
+    const report = toHelloReport(hello);
+    const greeting = await this.#greet(hello, report, session);
+    const { epoch, applied } = greeting;
+    const first = [
+      welcome({
+        serverVersion: this.#parts.serverVersion,
+        epoch,
+        heartbeatIntervalMs: durations.heartbeatIntervalMs,
+        targetVersion: greeting.targetVersion,
+      }),
+      ...(report.activeJob !== undefined && !greeting.activeJobIsOpen ? [cancelUpdate(report.activeJob.jobId)] : []),
+    ];
+    sessions.completeOpening(session, epoch, first);
+    this.#parts.changes.hostChanged(session.hostId);
+    if (applied !== undefined) await this.#settleOrEnd(applied, session);
+    return { epoch, messages: [] };
+  }
+
+  async progressed(progress: UpdateProgress, session: AgentSession, epoch: SessionEpoch): Promise<void> {
+    const event = toJobEvent(progress);
+    if (event === undefined) return;
+    const applied = await this.#parts.store.transaction(async (tx) => {
+      if (!(await tx.holdSession(session.hostId, epoch))) return "void";
+      const job = await tx.lockOpenJob(session.hostId);
+      if (job?.id !== progress.jobId || !isLegal(job.state.name, event.name)) return "not open";
+      return applyJobEvent(tx, job, event, { actor: "host", cause: "the host reported it" });
+    });
+    if (applied === "void") return;
+    if (applied === "not open") return this.#countForeignJob(progress.jobId, session);
+    await settleJobEvent(this.#parts, applied);
+  }
+
+  async closed(session: AgentSession, epoch: SessionEpoch): Promise<void> {
+    this.#parts.sessions.remove(session);
+    const closed = await this.#parts.store.transaction((tx) => tx.closeSession(session.hostId, epoch));
+    if (closed) this.#parts.changes.hostChanged(session.hostId);
+  }
+
+  async #greet(hello: Hello, report: HelloReport, session: AgentSession) {
+    const { sessions, store } = this.#parts;
+    sessions.beginOpening(session);
+    try {
+      const targetVersion = await store.findTargetVersion(AGENT_PACKAGE);
+      const greeting = await store.transaction((tx) => greetHost(tx, hello, report, session));
+      return { ...greeting, targetVersion };
+    } catch (error) {
+      sessions.remove(session);
+      throw error;
+    }
+  }
+
+  /** The session is stored already: what fails now ends it, and the agent's next Hello tries again. */
+  async #settleOrEnd(applied: AppliedEvent, session: AgentSession): Promise<void> {
+    try {
+      await settleJobEvent(this.#parts, applied);
+    } catch (error) {
+      session.end(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  async #refuseDuplicate(session: AgentSession, incumbent: AgentSession | undefined): Promise<void> {
+    if (incumbent === undefined || incumbent.instanceId === session.instanceId) return;
+    const nowMs = this.#parts.clock.monotonicMs();
+    const recent = recentReplacements(this.#replacements.get(session.hostId) ?? [], nowMs);
+    const replacement = { fromInstanceId: incumbent.instanceId, toInstanceId: session.instanceId, atMs: nowMs };
+    const replacements = [...recent, replacement];
+    if (!isDuplicated(replacements)) {
+      this.#replacements.set(session.hostId, replacements);
+      return;
+    }
+    this.#parts.log("warn", "identity duplicated", { host_id: session.hostId, peer: session.peer });
+    await this.#parts.store.markIdentityDuplicated(session.hostId);
+    this.#parts.changes.hostChanged(session.hostId);
+    throw new RefusedError(
+      "identity_duplicated",
+      "Another machine uses this host's credential. Enrol this machine again to give it one of its own.",
+      { host_id: session.hostId },
+      DUPLICATE_RETRY_AFTER_MS,
+    );
+  }
+
+  /** A host's own closed jobs are late news; a job of another host is none of its business. */
+  async #countForeignJob(jobId: string, session: AgentSession): Promise<void> {
+    if (await this.#parts.store.isOwnJob(session.hostId, jobId)) return;
+    const count = (this.#foreignJobs.get(session) ?? 0) + 1;
+    this.#foreignJobs.set(session, count);
+    this.#parts.log("warn", "progress of a foreign job", { host_id: session.hostId, job_id: jobId, count });
+    if (count <= FOREIGN_JOBS_ALLOWED) return;
+    session.end(new RefusedError("foreign_job", "This stream spoke of jobs that are not its host's.", { job_id: jobId }));
+  }
+}
+
+interface Greeting {
+  readonly epoch: SessionEpoch;
+  readonly applied: AppliedEvent | undefined;
+  readonly activeJobIsOpen: boolean;
+}
+
+/** Stores what a Hello says of its host and what it means for the host's job. */
+async function greetHost(tx: UpdateTransaction, hello: Hello, report: HelloReport, session: AgentSession): Promise<Greeting> {
+  const epoch = await tx.openSession({
+    hostId: session.hostId,
+    instanceId: session.instanceId,
+    hostname: hello.hostname,
+    os: hello.os,
+    arch: hello.arch,
+    agentVersion: hello.agentVersion,
+    installRevision: hello.installRevision,
+    packages: hello.packages.map(({ package: name, version }) => ({ package: name, version })),
+  });
+  if (epoch === undefined) {
+    throw new RefusedError("credential_invalid", "The credential is not valid. Enrol this host again.");
+  }
+  const open = await tx.lockOpenJob(session.hostId);
+  const job = open ?? (await findLostJob(tx, report, session.hostId));
+  const event = job && (open === undefined ? meetLostJob(greeted(job), report) : meetOpenJob(greeted(job), report));
+  const activeJobIsOpen = open !== undefined && open.id === report.activeJob?.jobId;
+  if (job === undefined || event === undefined) return { epoch, applied: undefined, activeJobIsOpen };
+  const applied = await applyJobEvent(tx, job, event, { actor: "host", cause: "the host said so in its Hello" });
+  return { epoch, applied, activeJobIsOpen: activeJobIsOpen && applied.job.endedAt === null };
+}
+
+/** The job that failed because its host was silent, when this Hello speaks of it. */
+async function findLostJob(tx: UpdateTransaction, report: HelloReport, hostId: HostId): Promise<Job | undefined> {
+  if (report.lastUpdate?.outcome.kind !== "rolled_back") return undefined;
+  const job = await tx.lockJob(report.lastUpdate.jobId);
+  const isLost = job?.hostId === hostId && job.state.name === "failed" && job.state.reason === "agent_lost";
+  return isLost ? job : undefined;
+}
+
+function greeted(job: Job) {
+  return { id: job.id, stateName: job.state.name, fromVersion: job.fromVersion, toVersion: job.toVersion };
+}
+
+/** What a progress message means; `undefined` for one that changes nothing. */
+function toJobEvent(progress: UpdateProgress): JobEvent | undefined {
+  switch (progress.phase) {
+    case UpdatePhase.DOWNLOADING: {
+      const bytesTotal = Number(progress.bytesTotal);
+      return { name: "progressed", bytesDone: Math.min(Number(progress.bytesDone), bytesTotal), bytesTotal };
+    }
+    case UpdatePhase.STAGED:
+      return { name: "staged" };
+    case UpdatePhase.FAILED:
+      return { name: "agent_failed", reason: fromWireReason(progress.reason), details: fromWireDetails(progress.details) };
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,41 @@
+import { create } from "@bufbuild/protobuf";
+import { InvalidFieldSchema, Refusal_Reason, RefusalSchema, type InvalidField, type Refusal } from "../../gen/rollcall/v1/model_pb.js";
+import type { InvalidFieldError, RefusedError } from "../domain/errors.ts";
+import type { RefusalReason } from "../domain/refusal.ts";
+
+const REASONS: Readonly<Record<RefusalReason, Refusal_Reason>> = {
+  host_unknown: Refusal_Reason.HOST_UNKNOWN,
+  host_offline: Refusal_Reason.HOST_OFFLINE,
+  already_at_target: Refusal_Reason.ALREADY_AT_TARGET,
+  update_running: Refusal_Reason.UPDATE_RUNNING,
+  no_artifact: Refusal_Reason.NO_ARTIFACT,
+  quarantined: Refusal_Reason.QUARANTINED,
+  identity_duplicated: Refusal_Reason.IDENTITY_DUPLICATED,
+  no_target: Refusal_Reason.NO_TARGET,
+  release_unknown: Refusal_Reason.RELEASE_UNKNOWN,
+  job_unknown: Refusal_Reason.JOB_UNKNOWN,
+  job_ended: Refusal_Reason.JOB_ENDED,
+  job_committed: Refusal_Reason.JOB_COMMITTED,
+  protocol_too_old: Refusal_Reason.PROTOCOL_TOO_OLD,
+  token_invalid: Refusal_Reason.TOKEN_INVALID,
+  credential_invalid: Refusal_Reason.CREDENTIAL_INVALID,
+  hello_missing: Refusal_Reason.HELLO_MISSING,
+  too_many_connections: Refusal_Reason.TOO_MANY_CONNECTIONS,
+  draining: Refusal_Reason.DRAINING,
+  foreign_job: Refusal_Reason.FOREIGN_JOB,
+  not_in_job: Refusal_Reason.NOT_IN_JOB,
+};
+
+/** The error detail that a refused caller gets. */
+export function toRefusal(error: RefusedError): Refusal {
+  return create(RefusalSchema, {
+    reason: REASONS[error.reason],
+    details: { ...error.details },
+    retryAfterMs: error.retryAfterMs,
+  });
+}
+
+/** The error detail that a caller with a malformed request gets. */
+export function toInvalidField(error: InvalidFieldError): InvalidField {
+  return create(InvalidFieldSchema, { field: error.field, problem: error.problem });
+}

@@ -1,0 +1,53 @@
+/**
+ * One table from failures to status codes, shared by both listeners: gRPC and
+ * Connect number their codes alike.
+ */
+import { InvalidFieldError, RefusedError, UnavailableError } from "../domain/errors.ts";
+import type { RefusalReason } from "../domain/refusal.ts";
+
+/** The codes in use. *Source*: gRPC status codes. */
+export const STATUS = {
+  invalidArgument: 3,
+  notFound: 5,
+  alreadyExists: 6,
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  failedPrecondition: 9,
+  aborted: 10,
+  internal: 13,
+  unavailable: 14,
+  unauthenticated: 16,
+} as const;
+
+type StatusCode = (typeof STATUS)[keyof typeof STATUS];
+
+const REFUSAL_CODES: Readonly<Record<RefusalReason, StatusCode>> = {
+  host_unknown: STATUS.notFound,
+  job_unknown: STATUS.notFound,
+  release_unknown: STATUS.notFound,
+  host_offline: STATUS.failedPrecondition,
+  already_at_target: STATUS.failedPrecondition,
+  update_running: STATUS.failedPrecondition,
+  no_artifact: STATUS.failedPrecondition,
+  quarantined: STATUS.failedPrecondition,
+  no_target: STATUS.failedPrecondition,
+  job_ended: STATUS.failedPrecondition,
+  job_committed: STATUS.failedPrecondition,
+  protocol_too_old: STATUS.failedPrecondition,
+  not_in_job: STATUS.failedPrecondition,
+  hello_missing: STATUS.failedPrecondition,
+  identity_duplicated: STATUS.alreadyExists,
+  token_invalid: STATUS.unauthenticated,
+  credential_invalid: STATUS.unauthenticated,
+  foreign_job: STATUS.permissionDenied,
+  too_many_connections: STATUS.resourceExhausted,
+  draining: STATUS.unavailable,
+};
+
+/** The status code of a failure; what nobody foresaw is internal. */
+export function statusOf(error: unknown): StatusCode {
+  if (error instanceof RefusedError) return REFUSAL_CODES[error.reason];
+  if (error instanceof InvalidFieldError) return STATUS.invalidArgument;
+  if (error instanceof UnavailableError) return STATUS.unavailable;
+  return STATUS.internal;
+}
