@@ -1,0 +1,91 @@
+/** Fetches the blocks of an artifact into a stage. Each is checked before it is written; none is written twice. */
+import { hash } from "node:crypto";
+import { promisify } from "node:util";
+import { zstdDecompress } from "node:zlib";
+import { BlockEncoding, type FetchBlocksResponse } from "../../gen/rollcall/v1/agent_pb.js";
+import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
+import { BlockPlan } from "./block-plan.ts";
+import type { CheckedRelease } from "./check-release.ts";
+import { fetchPersistently, type FetchContext } from "./fetch-release.ts";
+import { oneLine } from "./one-line.ts";
+import { UpdateError } from "./update-error.ts";
+import type { Stage } from "./update-platform.ts";
+
+const inflate = promisify(zstdDecompress);
+
+/**
+ * Fills a stage with every block of the release, over as many streams as it takes.
+ *
+ * *Throws* UpdateError: download_failed, digest_mismatch, or what the stage says of the disk; the signal's reason.
+ */
+export async function fetchBlocks(
+  jobId: string,
+  release: CheckedRelease,
+  stage: Stage,
+  context: FetchContext,
+  onBytesDone: (bytesDone: number) => void,
+): Promise<void> {
+  const { artifact, blockDigests } = release;
+  const plan = new BlockPlan(blockDigests.length);
+  const arriving = new Set<number>();
+  let bytesDone = 0;
+  await fetchPersistently(context, async (delivery, advanced, signal) => {
+    const take = async (block: FetchBlocksResponse): Promise<void> => {
+      const { index } = block;
+      if (!plan.isMissing(index) || arriving.has(index)) throw failed(`the server sent block ${index}, which was not asked for`);
+      arriving.add(index);
+      try {
+        const bytes = await checkBlock(block, blockSize(release, index), blockDigests[index]);
+        await stage.write(index, bytes);
+        plan.markPresent(index);
+        bytesDone += bytes.length;
+        advanced();
+        onBytesDone(bytesDone);
+      } finally {
+        arriving.delete(index);
+      }
+    };
+    while (plan.missingCount > 0) {
+      const missingBefore = plan.missingCount;
+      await delivery.fetchBlocks(jobId, plan.missingRanges(), take, signal);
+      if (plan.missingCount === missingBefore) throw new Error("the server sent no block");
+    }
+  });
+  if (bytesDone !== artifact.sizeBytes) throw failed(`${bytesDone} bytes came, ${artifact.sizeBytes} were announced`);
+}
+
+function blockSize(release: CheckedRelease, index: number): number {
+  const { sizeBytes, blockSizeBytes } = release.artifact;
+  return Math.min(blockSizeBytes, sizeBytes - index * blockSizeBytes);
+}
+
+async function checkBlock(block: FetchBlocksResponse, sizeBytes: number, digest: Buffer | undefined): Promise<Uint8Array> {
+  const bytes = await decode(block, sizeBytes);
+  const actual = hash("sha256", bytes, "buffer");
+  if (digest === undefined || bytes.length !== sizeBytes || !actual.equals(digest)) {
+    throw new UpdateError(JobReason.DIGEST_MISMATCH, {
+      expectedSha256: digest?.toString("hex"),
+      actualSha256: actual.toString("hex"),
+      detail: `block ${block.index} was damaged on its way or on the server`,
+    });
+  }
+  return bytes;
+}
+
+async function decode(block: FetchBlocksResponse, sizeBytes: number): Promise<Uint8Array> {
+  if (block.encoding === BlockEncoding.IDENTITY) return block.data;
+  if (block.encoding !== BlockEncoding.ZSTD) throw failed(`block ${block.index} came in an unknown encoding (${block.encoding})`);
+  try {
+    return await inflate(block.data, { maxOutputLength: sizeBytes });
+  } catch (error) {
+    throw new UpdateError(
+      JobReason.DIGEST_MISMATCH,
+      { detail: oneLine(`block ${block.index} cannot be decompressed (${(error as Error).message})`, 500) },
+      error,
+    );
+  }
+}
+
+function failed(sentence: string): UpdateError {
+  return new UpdateError(JobReason.DOWNLOAD_FAILED, { detail: sentence });
+}

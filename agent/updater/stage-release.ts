@@ -1,0 +1,59 @@
+/** From a command to a binary that is whole, verified, probed and not yet in place. */
+import { isVersion } from "../../gen/version.ts";
+import type { CommandUpdate } from "../../gen/rollcall/v1/agent_pb.js";
+import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
+import { checkRelease, type CheckedRelease } from "./check-release.ts";
+import { fetchBlocks } from "./fetch-blocks.ts";
+import { fetchPersistently, type FetchContext } from "./fetch-release.ts";
+import { oneLine } from "./one-line.ts";
+import { UpdateError } from "./update-error.ts";
+import type { UpdatePlatform } from "./update-platform.ts";
+
+/** What staging works with. */
+export interface StageContext extends FetchContext {
+  readonly platform: UpdatePlatform;
+  readonly ownPackage: string;
+  readonly ownVersion: string;
+  /** *Units*: bytes to leave free on the disk. */
+  readonly reserveBytes: number;
+  /** Called once preflight has passed, then as bytes arrive. */
+  readonly onBytesDone: (bytesDone: number, bytesTotal: number) => void;
+}
+
+/**
+ * Stages the release that a command names. Nothing that runs is touched.
+ *
+ * *Throws* UpdateError; the signal's reason. What was staged is the caller's to discard then.
+ */
+export async function stageRelease(command: CommandUpdate, context: StageContext): Promise<CheckedRelease> {
+  const { platform, signal } = context;
+  checkCommand(command, context);
+  const delivered = await fetchPersistently(context, (delivery, _advanced, until) => delivery.fetchManifest(command.jobId, until));
+  const release = checkRelease(command, delivered, platform.name);
+  await platform.preflight(release.artifact, context.reserveBytes);
+  signal.throwIfAborted();
+  const { sizeBytes } = release.artifact;
+  context.onBytesDone(0, sizeBytes);
+  const stage = await platform.openStage(release.artifact);
+  signal.throwIfAborted();
+  await fetchBlocks(command.jobId, release, stage, context, (bytesDone) => context.onBytesDone(bytesDone, sizeBytes));
+  await stage.complete();
+  signal.throwIfAborted();
+  await platform.probe(release.artifact, signal);
+  signal.throwIfAborted();
+  return release;
+}
+
+function checkCommand(command: CommandUpdate, context: StageContext): void {
+  if (command.package !== context.ownPackage) {
+    const detail = oneLine(`this agent updates ${context.ownPackage} only, not ${command.package}`, 500);
+    throw new UpdateError(JobReason.DOWNLOAD_FAILED, { detail });
+  }
+  if (command.fromVersion !== context.ownVersion || !isVersion(command.toVersion)) {
+    throw new UpdateError(JobReason.WRONG_VERSION, {
+      expectedVersion: command.fromVersion,
+      actualVersion: context.ownVersion,
+      detail: oneLine(`the job updates ${command.fromVersion} to ${command.toVersion}, but ${context.ownVersion} runs here`, 500),
+    });
+  }
+}

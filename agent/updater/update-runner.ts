@@ -1,0 +1,310 @@
+/**
+ * The update job of one process.
+ *
+ *     idle → preparing → downloading → staged ─(commit)→ restarting → the process ends
+ *       ▲        │            │           │                   │
+ *       └────────┴────────────┴───────────┴── failed, expired or dropped
+ *
+ * A stage lives only here, in memory. It is swapped in only after a commit that
+ * came once it was reported, over the session that is current, and within
+ * `commitWindowMs`; that is checked when the commit arrives and again right
+ * before the rename. A job that was swapped, failed or dropped is never taken up
+ * again under the same id.
+ *
+ * Sessions come and go meanwhile. What could not be reported is told by the next
+ * Hello: `active_job` while a job is under way, `last_update` after its end.
+ */
+import { create } from "@bufbuild/protobuf";
+import {
+  LastUpdate_Outcome,
+  UpdatePhase,
+  UpdateProgressSchema,
+  type ActiveJob,
+  type CommandUpdate,
+  type CommitUpdate,
+  type LastUpdate,
+  type ServerMessage,
+  type UpdateProgress,
+} from "../../gen/rollcall/v1/agent_pb.js";
+import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
+import type { Clock, Random } from "../clock.ts";
+import { describeError, type Log } from "../log.ts";
+import type { CheckedRelease } from "./check-release.ts";
+import { activeJobOf, progressOf, type JobState, type RunningJob } from "./job-state.ts";
+import { stageRelease } from "./stage-release.ts";
+import { systemErrorCode } from "./system-error.ts";
+import { UpdateError } from "./update-error.ts";
+import { UPDATE_LIMITS, type UpdateLimits } from "./update-limits.ts";
+import type { UpdateLink } from "./update-link.ts";
+import type { Settlement, UpdatePlatform } from "./update-platform.ts";
+import { failedLastUpdate, failedProgress, settledLastUpdate, succeededLastUpdate, toUpdateError } from "./update-report.ts";
+
+/** What a runner is made of. */
+export interface UpdateRunnerOptions {
+  readonly platform: UpdatePlatform;
+  /** What `platform.settle()` found. */
+  readonly settlement: Settlement;
+  readonly ownPackage: string;
+  readonly ownVersion: string;
+  /** *Units*: bytes to leave free on the disk. */
+  readonly reserveBytes: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly limits?: UpdateLimits;
+}
+
+/** Runs at most one job at a time. */
+export class UpdateRunner implements AsyncDisposable {
+  readonly #options: UpdateRunnerOptions;
+  readonly #limits: UpdateLimits;
+  readonly #stopped = new AbortController();
+  readonly #replaced = Promise.withResolvers<void>();
+  #state: JobState = { kind: "idle" };
+  #link: UpdateLink | undefined;
+  #lastUpdate: LastUpdate | undefined;
+  /** A failure that neither a report nor a Hello has told yet. */
+  #untold: UpdateProgress | undefined;
+  #unconfirmedJobId: string | undefined;
+  #droppedJobId: string | undefined;
+  #isReplaced = false;
+  #nextReportAtMs = 0;
+  /** The tail of all work on the stage: jobs follow one another, never overlap. */
+  #work: Promise<void> = Promise.resolve();
+  #confirming: Promise<void> = Promise.resolve();
+
+  constructor(options: UpdateRunnerOptions) {
+    this.#options = options;
+    this.#limits = options.limits ?? UPDATE_LIMITS;
+    this.#lastUpdate = settledLastUpdate(options.settlement);
+    if (options.settlement.kind === "unconfirmed") this.#unconfirmedJobId = options.settlement.jobId;
+  }
+
+  /** Resolves once another binary stands in this one's place: the process is to exit with 0. */
+  get replaced(): Promise<void> {
+    return this.#replaced.promise;
+  }
+
+  /** True while a job is under way or this process is not confirmed yet. */
+  get isUrgent(): boolean {
+    return this.#state.kind !== "idle" || this.#unconfirmedJobId !== undefined;
+  }
+
+  /** What the next Hello tells. */
+  hello(): { readonly activeJob: ActiveJob | undefined; readonly lastUpdate: LastUpdate | undefined } {
+    this.#untold = undefined;
+    return { activeJob: activeJobOf(this.#state), lastUpdate: this.#lastUpdate };
+  }
+
+  /** A server welcomed this process: it may command from now on, and an unconfirmed update is good. */
+  welcomed(link: UpdateLink): void {
+    this.#link = link;
+    this.#nextReportAtMs = 0;
+    link.signal.addEventListener("abort", () => {
+      if (this.#link === link) this.#link = undefined;
+    });
+    if (this.#untold !== undefined) this.#report(this.#untold);
+    this.#reportState();
+    const jobId = this.#unconfirmedJobId;
+    if (jobId !== undefined) this.#confirming = this.#confirming.then(() => this.#confirm(jobId));
+  }
+
+  /** Obeys one message. What comes from another session than the current one, and kinds it does not know, are ignored. */
+  received(link: UpdateLink, { message }: ServerMessage): void {
+    if (link !== this.#link || this.#isReplaced) return;
+    if (message.case === "commandUpdate") this.#command(message.value);
+    else if (message.case === "commitUpdate") this.#commit(message.value, link.epoch);
+    else if (message.case === "cancelUpdate") this.#drop(message.value.jobId, "cancelled");
+  }
+
+  /** Drops what is under way and waits until nothing touches the disk any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped.abort(new Error("the agent stops"));
+    if (this.#state.kind !== "idle" && !this.#isReplaced) this.#drop(this.#state.job.command.jobId, "stopping");
+    await Promise.all([this.#work, this.#confirming]);
+  }
+
+  #command(command: CommandUpdate): void {
+    const { jobId, fromVersion, toVersion } = command;
+    const { log, ownVersion } = this.#options;
+    if (this.#state.kind !== "idle" && this.#state.job.command.jobId === jobId) {
+      this.#reportState();
+      return;
+    }
+    if (jobId === this.#droppedJobId) {
+      log.warn("command_ignored", { job_id: jobId, cause: "this job was called off" });
+      return;
+    }
+    if (this.#lastUpdate?.jobId === jobId) {
+      this.#repeatOutcome(this.#lastUpdate);
+      return;
+    }
+    if (this.#state.kind !== "idle") this.#drop(this.#state.job.command.jobId, "another job was commanded");
+    if (toVersion === ownVersion) {
+      log.info("already_at_version", { job_id: jobId, version: ownVersion });
+      this.#lastUpdate = succeededLastUpdate(jobId);
+      this.#link?.close();
+      return;
+    }
+    log.info("update_commanded", { job_id: jobId, from_version: fromVersion, to_version: toVersion });
+    const job: RunningJob = { command, dropped: new AbortController(), committed: new AbortController() };
+    this.#lastUpdate = undefined;
+    this.#untold = undefined;
+    this.#state = { kind: "preparing", job };
+    this.#work = this.#work.then(() => this.#run(job));
+  }
+
+  #commit(commit: CommitUpdate, epoch: bigint): void {
+    const problem = this.#findCommitProblem(commit, epoch);
+    if (problem !== undefined) this.#options.log.warn("commit_ignored", { job_id: commit.jobId, cause: problem });
+    else if (this.#state.kind === "staged") this.#state.job.committed.abort();
+  }
+
+  #findCommitProblem(commit: CommitUpdate, epoch: bigint): string | undefined {
+    if (this.#state.kind !== "staged") return `nothing waits for a commit (${this.#state.kind})`;
+    const { jobId, manifestSha256 } = this.#state.job.command;
+    if (commit.jobId !== jobId) return "another job is staged";
+    if (!Buffer.from(commit.manifestSha256).equals(manifestSha256)) return "another manifest is staged";
+    return commit.sessionEpoch === epoch ? undefined : "it is of another session";
+  }
+
+  #drop(jobId: string, cause: string): void {
+    if (this.#state.kind === "idle" || this.#state.job.command.jobId !== jobId) return;
+    this.#options.log.info("update_dropped", { job_id: jobId, cause });
+    this.#droppedJobId = jobId;
+    this.#state.job.dropped.abort(new Error(cause));
+    this.#state = { kind: "idle" };
+  }
+
+  async #run(job: RunningJob): Promise<void> {
+    if (job.dropped.signal.aborted || this.#isReplaced) return;
+    let fallback: JobReason = JobReason.DOWNLOAD_FAILED;
+    try {
+      const release = await this.#stage(job);
+      const expiresAtMs = await this.#holdForCommit(job, release);
+      fallback = JobReason.SWAP_FAILED;
+      await this.#swap(job, release, expiresAtMs);
+    } catch (error) {
+      if (!job.dropped.signal.aborted) this.#fail(job, toUpdateError(error, fallback));
+      await this.#discard();
+    }
+  }
+
+  #stage(job: RunningJob): Promise<CheckedRelease> {
+    return stageRelease(job.command, {
+      ...this.#options,
+      source: () => this.#link?.delivery,
+      limits: this.#limits.fetch,
+      signal: job.dropped.signal,
+      onBytesDone: (bytesDone, bytesTotal) => this.#advance(job, bytesDone, bytesTotal),
+    });
+  }
+
+  #advance(job: RunningJob, bytesDone: number, bytesTotal: number): void {
+    if (!this.#isCurrent(job)) return;
+    this.#state = { kind: "downloading", job, bytesDone, bytesTotal };
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs < this.#nextReportAtMs && bytesDone !== 0 && bytesDone !== bytesTotal) return;
+    this.#nextReportAtMs = nowMs + this.#limits.progressIntervalMs;
+    this.#reportState();
+  }
+
+  /**
+   * Resolves when the commit came in time.
+   *
+   * *Shape*: the moment after which the stage may not be swapped in any more.
+   */
+  async #holdForCommit(job: RunningJob, release: CheckedRelease): Promise<number> {
+    job.dropped.signal.throwIfAborted();
+    const { clock, log } = this.#options;
+    const { commitWindowMs } = this.#limits;
+    const bytesTotal = release.artifact.sizeBytes;
+    const expiresAtMs = clock.monotonicMs() + commitWindowMs;
+    this.#state = { kind: "staged", job, bytesTotal };
+    log.info("update_staged", { job_id: job.command.jobId, to_version: job.command.toVersion });
+    this.#reportState();
+    try {
+      await clock.sleep(commitWindowMs, AbortSignal.any([job.dropped.signal, job.committed.signal]));
+    } catch {
+      job.dropped.signal.throwIfAborted();
+    }
+    // The timer alone is no proof: it does not run while the machine sleeps.
+    if (!job.committed.signal.aborted || clock.monotonicMs() >= expiresAtMs) throw commitExpired(commitWindowMs);
+    this.#state = { kind: "restarting", job, bytesTotal };
+    this.#reportState();
+    return expiresAtMs;
+  }
+
+  async #swap(job: RunningJob, release: CheckedRelease, expiresAtMs: number): Promise<void> {
+    const { platform, clock, log } = this.#options;
+    const { jobId, fromVersion, toVersion } = job.command;
+    await platform.swap(release.artifact, {
+      jobId,
+      fromVersion,
+      toVersion,
+      sequence: release.sequence,
+      isStillAllowed: () => !job.dropped.signal.aborted && clock.monotonicMs() < expiresAtMs,
+    });
+    this.#isReplaced = true;
+    log.info("update_swapped", { job_id: jobId, from_version: fromVersion, to_version: toVersion });
+    this.#replaced.resolve();
+  }
+
+  #fail(job: RunningJob, error: UpdateError): void {
+    const { jobId } = job.command;
+    this.#options.log.error("update_failed", { job_id: jobId, reason: JobReason[error.reason].toLowerCase(), cause: error.message });
+    this.#state = { kind: "idle" };
+    this.#lastUpdate = failedLastUpdate(jobId, error);
+    this.#report(failedProgress(jobId, error));
+  }
+
+  async #discard(): Promise<void> {
+    try {
+      await this.#options.platform.discard();
+    } catch (error) {
+      // The next attempt removes it; nothing runs it meanwhile.
+      this.#options.log.warn("discard_failed", { cause: describeError(error) });
+    }
+  }
+
+  async #confirm(jobId: string): Promise<void> {
+    const { platform, clock, log } = this.#options;
+    while (this.#unconfirmedJobId === jobId && !this.#stopped.signal.aborted) {
+      try {
+        const isConfirmed = await platform.confirm(jobId);
+        this.#unconfirmedJobId = undefined;
+        if (isConfirmed) this.#lastUpdate ??= succeededLastUpdate(jobId);
+        log[isConfirmed ? "info" : "warn"](isConfirmed ? "update_confirmed" : "update_not_confirmed", { job_id: jobId });
+      } catch (error) {
+        log.error("confirm_failed", { job_id: jobId, cause: describeError(error) });
+        // Only what the disk said may be otherwise the next time.
+        if (systemErrorCode(error) === undefined) this.#unconfirmedJobId = undefined;
+        await clock.sleep(this.#limits.confirmPauseMs, this.#stopped.signal).catch(() => undefined);
+      }
+    }
+  }
+
+  #repeatOutcome(ended: LastUpdate): void {
+    this.#options.log.info("outcome_repeated", { job_id: ended.jobId });
+    if (ended.outcome !== LastUpdate_Outcome.FAILED) this.#link?.close();
+    else this.#report(create(UpdateProgressSchema, { jobId: ended.jobId, phase: UpdatePhase.FAILED, reason: ended.reason, details: ended.details }));
+  }
+
+  #reportState(): void {
+    const progress = progressOf(this.#state);
+    if (progress !== undefined) this.#report(progress);
+  }
+
+  #report(progress: UpdateProgress): void {
+    this.#untold = this.#link === undefined && progress.phase === UpdatePhase.FAILED ? progress : undefined;
+    this.#link?.report(progress);
+  }
+
+  #isCurrent(job: RunningJob): boolean {
+    return this.#state.kind !== "idle" && this.#state.job === job;
+  }
+}
+
+function commitExpired(windowMs: number): UpdateError {
+  return new UpdateError(JobReason.COMMIT_EXPIRED, { detail: `no commit came within ${windowMs / 1000} s` });
+}
