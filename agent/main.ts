@@ -1,0 +1,70 @@
+/** The agent's process: one command, its output, its exit status. */
+import "./scrub-environment.ts"; // first: the others read the environment while they load
+import { resolve } from "node:path";
+import { systemClock, systemRandom, wallTime } from "./clock-system.ts";
+import { HELP, parseCommandLine, type Command } from "./command-line.ts";
+import { loadConfig, loadRoots } from "./config-file.ts";
+import { enroll } from "./enroll.ts";
+import { createLog } from "./log.ts";
+import { OperatorError } from "./operator-error.ts";
+import { ownVersion } from "./own-version.ts";
+import { canReachServer } from "./reach.ts";
+import { runAgent } from "./run.ts";
+
+async function execute(command: Command): Promise<number> {
+  switch (command.kind) {
+    case "help":
+      print(HELP);
+      return 0;
+    case "version":
+      print(`${ownVersion()}\n`);
+      return 0;
+    case "probe":
+      print(`${ownVersion()}\n`);
+      await loadRoots(await loadConfig(command.configPath), command.configPath);
+      return 0;
+    case "reach":
+      return (await canReachServer(command, systemClock)) ? 0 : 1;
+    case "enroll":
+      print(`enrolled as ${await enroll(command, systemClock)}\n`);
+      return 0;
+    case "run":
+      await runAgent(command, systemClock, systemRandom, createLog(print, wallTime), stopSignal());
+      return 0;
+  }
+}
+
+/** Paths are made absolute at once: nothing later depends on the working directory. */
+function withAbsolutePaths(command: Command): Command {
+  if (!("configPath" in command)) return command;
+  return { ...command, configPath: resolve(command.configPath), stateDir: resolve(command.stateDir) };
+}
+
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort(new Error(`stopped by ${name}`)));
+  return stop.signal;
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}
+
+async function main(): Promise<number> {
+  try {
+    return await execute(withAbsolutePaths(parseCommandLine(process.argv.slice(2))));
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    process.stderr.write(`rollcall-agent: ${error.message}\n`);
+    return error.exitStatus;
+  }
+}
+
+main().then(
+  (exitStatus) => process.exit(exitStatus),
+  (error: unknown) => {
+    // Not foreseen: the whole stack is worth more than a tidy line. The service manager starts it again.
+    console.error(error);
+    process.exit(70);
+  },
+);

@@ -1,0 +1,35 @@
+/** `--reach`: says whether a server can be reached with this configuration. Asked of the old binary before it is put back. */
+import type { Client } from "@grpc/grpc-js";
+import type { Clock } from "./clock.ts";
+import type { AgentPaths } from "./command-line.ts";
+import { loadConfig, loadRoots } from "./config-file.ts";
+import { loadIdentity } from "./identity.ts";
+import { openChannel } from "./stream/channel.ts";
+
+const REACH_LIMIT_MS = 5_000;
+
+/**
+ * True when a trusted TLS and HTTP/2 connection to any configured server comes about within 5 s.
+ *
+ * *Throws* OperatorError when configuration or identity are not in order.
+ */
+export async function canReachServer(paths: AgentPaths, clock: Clock): Promise<boolean> {
+  const config = await loadConfig(paths.configPath);
+  const roots = await loadRoots(config, paths.configPath);
+  await loadIdentity(paths.stateDir);
+  const clients = config.servers.map((server) => openChannel(server, roots));
+  const decided = new AbortController();
+  try {
+    const limit = clock.sleep(REACH_LIMIT_MS, decided.signal).then(() => false);
+    return await Promise.race([Promise.any(clients.map(becomeReady)).catch(() => false), limit]);
+  } finally {
+    decided.abort();
+    for (const client of clients) client.close();
+  }
+}
+
+function becomeReady(client: Client): Promise<true> {
+  return new Promise((resolve, reject) => {
+    client.waitForReady(Number.POSITIVE_INFINITY, (error) => (error === undefined ? resolve(true) : reject(error)));
+  });
+}

@@ -1,0 +1,135 @@
+/**
+ * Keeps a session open: dial, talk until it ends, wait, dial again.
+ *
+ * The first attempt is immediate. A round tries every server once, one after
+ * another; after a round that failed comes a pause (`backoff.ts`). While an
+ * update is at stake an attempt ends sooner too, so that a server that accepts
+ * and says nothing does not cost the update.
+ */
+import { Metadata, type Client } from "@grpc/grpc-js";
+import type { Hello } from "../../gen/rollcall/v1/agent_pb.js";
+import type { Clock, Random } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { BACKOFF_LIMITS, choosePauseMs, type BackoffLimits } from "./backoff.ts";
+import { failureText, isTurnedAway } from "./failure.ts";
+import { runSession, type SessionEnd, type SessionListener } from "./session.ts";
+
+/** What the loop needs. */
+export interface SessionLoopOptions {
+  /** `host:port`, in the order to try. */
+  readonly servers: readonly string[];
+  readonly openChannel: (server: string) => Client;
+  /** Asked before each attempt, since it may be rotated. */
+  readonly credential: () => string;
+  /** Asked before each attempt, since it tells where an update stands. */
+  readonly hello: () => Hello;
+  /** True while a job is active or an update unconfirmed. */
+  readonly isUrgent: () => boolean;
+  readonly listener: SessionListener;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly limits?: SessionLoopLimits;
+}
+
+/** Time limits. *Units*: milliseconds. */
+export interface SessionLoopLimits {
+  readonly backoff: BackoffLimits;
+  readonly attemptMs: number;
+  readonly urgentAttemptMs: number;
+  /** A session that lived at least this long starts the backoff anew. */
+  readonly goodSessionMs: number;
+}
+
+/** The limits in use. */
+export const SESSION_LOOP_LIMITS: SessionLoopLimits = {
+  backoff: BACKOFF_LIMITS,
+  attemptMs: 10_000,
+  urgentAttemptMs: 5_000,
+  goodSessionMs: 10_000,
+};
+
+/** Runs until `signal` is aborted, then resolves once the last session ended. */
+export async function runSessionLoop(options: SessionLoopOptions, signal: AbortSignal): Promise<void> {
+  const limits = options.limits ?? SESSION_LOOP_LIMITS;
+  let failedRounds = 0;
+  while (!signal.aborted) {
+    const round = await runRound(options, limits, signal);
+    if (signal.aborted) return;
+    failedRounds = round.wasGood ? 0 : failedRounds + 1;
+    const pauseMs = choosePauseMs(
+      {
+        failedRounds: Math.max(0, failedRounds - 1),
+        isUrgent: options.isUrgent(),
+        isTurnedAway: round.isTurnedAway,
+        askedMs: round.askedMs,
+      },
+      limits.backoff,
+      options.random,
+    );
+    options.log.info("reconnect_pause", { pause_ms: Math.round(pauseMs), failed_rounds: failedRounds });
+    await options.clock.sleep(pauseMs, signal).catch(() => undefined);
+  }
+}
+
+interface Round {
+  readonly wasGood: boolean;
+  readonly isTurnedAway: boolean;
+  readonly askedMs: number;
+}
+
+/** Tries the servers in turn; a session that opened ends the round when it ends. */
+async function runRound(options: SessionLoopOptions, limits: SessionLoopLimits, signal: AbortSignal): Promise<Round> {
+  const ends: SessionEnd[] = [];
+  for (const server of options.servers) {
+    if (signal.aborted) break;
+    const startedAtMs = options.clock.monotonicMs();
+    const end = await attempt(options, limits, server, signal);
+    ends.push(end);
+    if (end.wasWelcomed) {
+      const livedMs = options.clock.monotonicMs() - startedAtMs;
+      return summarize(ends.slice(-1), livedMs >= limits.goodSessionMs);
+    }
+  }
+  return summarize(ends, false);
+}
+
+function summarize(ends: readonly SessionEnd[], wasGood: boolean): Round {
+  return {
+    wasGood,
+    isTurnedAway: ends.every((end) => isTurnedAway(end.failure)),
+    askedMs: Math.min(...ends.map((end) => end.failure.refusal?.retryAfterMs ?? 0)),
+  };
+}
+
+async function attempt(
+  options: SessionLoopOptions,
+  limits: SessionLoopLimits,
+  server: string,
+  signal: AbortSignal,
+): Promise<SessionEnd> {
+  const metadata = new Metadata();
+  metadata.set("authorization", `Bearer ${options.credential()}`);
+  const client = options.openChannel(server);
+  options.log.info("connecting", { server });
+  try {
+    const end = await runSession(
+      {
+        client,
+        metadata,
+        hello: options.hello(),
+        clock: options.clock,
+        attemptLimitMs: options.isUrgent() ? limits.urgentAttemptMs : limits.attemptMs,
+      },
+      options.listener,
+      signal,
+    );
+    if (!signal.aborted) {
+      const level = isTurnedAway(end.failure) ? "error" : "warn";
+      options.log[level](end.wasWelcomed ? "disconnected" : "connect_failed", { server, cause: failureText(end.failure) });
+    }
+    return end;
+  } finally {
+    client.close();
+  }
+}
