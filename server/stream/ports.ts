@@ -65,3 +65,9 @@ export interface DeliverySource {
   /** Throws RefusedError (not_in_job) unless `jobId` is this host's open job. */
   find(hostId: HostId, jobId: string): Promise<Delivery>;
 }
+
+/** Where the listener tells of failures that nobody foresaw. Never given credentials. */
+export interface StreamLog {
+  /** `where` names what was going on, such as `Connect` or `certificate renewal`. */
+  unexpected(where: string, error: unknown): void;
+}

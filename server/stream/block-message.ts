@@ -1,0 +1,25 @@
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { BlockEncoding, FetchBlocksResponseSchema } from "../../gen/rollcall/v1/agent_pb.js";
+
+/** A FetchBlocksResponse in its wire form, and the part of it that the block's bytes go into. */
+export interface BlockMessage {
+  readonly message: Buffer;
+  readonly data: Buffer;
+}
+
+const FIELD = FetchBlocksResponseSchema.field;
+
+/**
+ * Lays out the message of one block with room for its bytes, so that the file is
+ * read straight into it and nothing is copied on the way to the stream.
+ */
+export function allocateBlockMessage(index: number, dataLength: number): BlockMessage {
+  const writer = new BinaryWriter();
+  writer.tag(FIELD.index.number, WireType.Varint).uint32(index);
+  writer.tag(FIELD.encoding.number, WireType.Varint).int32(BlockEncoding.IDENTITY);
+  writer.tag(FIELD.data.number, WireType.LengthDelimited).uint32(dataLength);
+  const prefix = writer.finish();
+  const message = Buffer.allocUnsafe(prefix.length + dataLength);
+  message.set(prefix);
+  return { message, data: message.subarray(prefix.length) };
+}

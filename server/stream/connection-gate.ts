@@ -1,0 +1,133 @@
+/**
+ * Every TCP connection of the agent listener, from accept to close. Strangers
+ * get little: few connections an address, few in all, and a short time to show
+ * a credential. The sockets stay in reach because nothing else can end a stream
+ * whose reader stalls: its status would queue behind the data it does not read.
+ */
+import type { Socket } from "node:net";
+import type { Clock } from "../domain/clock.ts";
+import type { HostId } from "../domain/ids.ts";
+import type { ListenerLimits } from "./limits.ts";
+
+/** One accepted connection. */
+export interface AgentConnection {
+  /** `<address>:<port>` */
+  readonly peer: string;
+  /** A call on it carried a valid credential of this host: it no longer counts as a stranger. */
+  trust(hostId: HostId): void;
+  /** Ends it and every stream on it, at once. */
+  destroy(): void;
+}
+
+type GateLimits = Pick<
+  ListenerLimits,
+  "authenticationTimeoutMs" | "unauthenticatedPerAddress" | "unauthenticatedInAll" | "connectionsPerHost"
+>;
+
+/** Admits connections within limits and finds them again by peer. */
+export class ConnectionGate {
+  readonly #limits: GateLimits;
+  readonly #clock: Clock;
+  readonly #connections = new Map<string, AgentConnection>();
+  readonly #strangersByAddress = new Map<string, number>();
+  /** Oldest first. */
+  readonly #byHost = new Map<HostId, Set<AgentConnection>>();
+  #strangers = 0;
+  #refused = 0;
+
+  constructor(limits: GateLimits, clock: Clock) {
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  /** Open connections. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Open connections that showed no credential yet. */
+  get strangers(): number {
+    return this.#strangers;
+  }
+
+  /** Connections refused at accept since the start. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Takes a fresh socket, or resets it. *Shape*: true when it was taken. */
+  admit(socket: Socket): boolean {
+    const address = socket.remoteAddress;
+    // A reset before the reason is read is an event on the socket, not a failure.
+    socket.on("error", () => {});
+    if (address === undefined || this.#isFull(address)) {
+      this.#refused += 1;
+      socket.resetAndDestroy();
+      return false;
+    }
+    this.#count(address, 1);
+    let leaveStrangers = (): void => {
+      deadline[Symbol.dispose]();
+      this.#count(address, -1);
+      leaveStrangers = () => {};
+    };
+    const deadline = this.#clock.schedule(this.#limits.authenticationTimeoutMs, () => socket.destroy());
+    let owner: HostId | undefined;
+    const connection: AgentConnection = {
+      peer: `${address}:${socket.remotePort}`,
+      trust: (hostId) => {
+        leaveStrangers();
+        if (owner !== undefined || socket.destroyed) return;
+        owner = hostId;
+        this.#assign(connection, hostId);
+      },
+      destroy: () => socket.destroy(),
+    };
+    this.#connections.set(connection.peer, connection);
+    socket.once("close", () => {
+      leaveStrangers();
+      // The peer's port may be in use again already.
+      if (this.#connections.get(connection.peer) === connection) this.#connections.delete(connection.peer);
+      if (owner !== undefined) this.#unassign(connection, owner);
+    });
+    return true;
+  }
+
+  /** *Shape*: `undefined` once it is closed. */
+  find(peer: string): AgentConnection | undefined {
+    return this.#connections.get(peer);
+  }
+
+  /** Ends every connection. */
+  destroyAll(): void {
+    for (const connection of this.#connections.values()) connection.destroy();
+  }
+
+  /** A host with too many connections loses its oldest one. */
+  #assign(connection: AgentConnection, hostId: HostId): void {
+    const connections = this.#byHost.get(hostId) ?? new Set();
+    this.#byHost.set(hostId, connections.add(connection));
+    const [oldest] = connections;
+    if (connections.size <= this.#limits.connectionsPerHost || oldest === undefined) return;
+    this.#unassign(oldest, hostId);
+    oldest.destroy();
+  }
+
+  #unassign(connection: AgentConnection, hostId: HostId): void {
+    const connections = this.#byHost.get(hostId);
+    connections?.delete(connection);
+    if (connections?.size === 0) this.#byHost.delete(hostId);
+  }
+
+  #isFull(address: string): boolean {
+    if (this.#strangers >= this.#limits.unauthenticatedInAll) return true;
+    return (this.#strangersByAddress.get(address) ?? 0) >= this.#limits.unauthenticatedPerAddress;
+  }
+
+  #count(address: string, change: 1 | -1): void {
+    this.#strangers += change;
+    const count = (this.#strangersByAddress.get(address) ?? 0) + change;
+    if (count === 0) this.#strangersByAddress.delete(address);
+    else this.#strangersByAddress.set(address, count);
+  }
+}

@@ -1,0 +1,52 @@
+/** What the agent listener allows. Constructor arguments, so that tests shorten and lower them. */
+export interface ListenerLimits {
+  /** From accept to the first call with a valid credential. */
+  readonly authenticationTimeoutMs: number;
+  readonly unauthenticatedPerAddress: number;
+  readonly unauthenticatedInAll: number;
+  /** One more and the host's oldest connection is closed. */
+  readonly connectionsPerHost: number;
+  /** Every refused credential is answered this long after its headers came, whatever was wrong with it. */
+  readonly refusalDelayMs: number;
+  /** From the call's headers to Hello. */
+  readonly helloTimeoutMs: number;
+  /** A session without any message for this long ends. */
+  readonly heartbeatTimeoutMs: number;
+  readonly messagesPerSecond: number;
+  /** Messages queued for one session; one more and its socket is destroyed. */
+  readonly queuedMessages: number;
+  /** How long the last status of a stream may take to leave before its socket is destroyed. */
+  readonly flushTimeoutMs: number;
+  readonly messageBytes: number;
+  readonly headerBytes: number;
+  readonly streamsPerConnection: number;
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+  /** A connection without any stream for this long is closed. */
+  readonly idleTimeoutMs: number;
+  /** No transfer of blocks takes longer: no job does. */
+  readonly transferTimeoutMs: number;
+  /** A draining server asks its agents to come back spread over this long. */
+  readonly returnSpreadMs: number;
+}
+
+export const DEFAULT_LIMITS: ListenerLimits = {
+  authenticationTimeoutMs: 10_000,
+  unauthenticatedPerAddress: 20,
+  unauthenticatedInAll: 2_000,
+  connectionsPerHost: 8,
+  refusalDelayMs: 100,
+  helloTimeoutMs: 10_000,
+  heartbeatTimeoutMs: 45_000,
+  messagesPerSecond: 50,
+  queuedMessages: 64,
+  flushTimeoutMs: 5_000,
+  messageBytes: 1_048_576,
+  headerBytes: 16_384,
+  streamsPerConnection: 4,
+  keepaliveTimeMs: 20_000,
+  keepaliveTimeoutMs: 10_000,
+  idleTimeoutMs: 300_000,
+  transferTimeoutMs: 3_600_000,
+  returnSpreadMs: 5_000,
+};
