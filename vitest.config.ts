@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/global-database.ts"],
     pool: "forks",
     // Many tests wait for real processes and deadlines rather than for a core.
     maxWorkers: 3,

@@ -1,0 +1,27 @@
+/** `npm run bench -- SUITE …`: measurements that are too long or too noisy for `npm test`. */
+import type { Suite } from "./suite.ts";
+import { updateSuite } from "./update.ts";
+
+const SUITES: readonly Suite[] = [updateSuite];
+
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(names: readonly string[]): Promise<number> {
+  const suites = names.map((name) => SUITES.find((suite) => suite.name === name));
+  const unknown = names[suites.indexOf(undefined)];
+  if (names.length === 0 || unknown !== undefined) {
+    const problem = unknown === undefined ? "Name a suite" : `There is no suite ${unknown}`;
+    process.stderr.write(
+      `${problem}; there ${SUITES.length === 1 ? "is" : "are"} ${SUITES.map(({ name }) => name).join(", ")}.\n`,
+    );
+    return 2;
+  }
+  for (const suite of suites) {
+    const facts = await suite?.run((line) => process.stdout.write(`${line}\n`), stop.signal);
+    process.stdout.write(`${JSON.stringify({ suite: suite?.name, ...facts })}\n`);
+  }
+  return 0;
+}

@@ -1,0 +1,92 @@
+/**
+ * The two versions of the agent that a demo needs, built from the same sources.
+ *
+ * Builds are kept under dist/demo in a folder named by everything that goes into
+ * them; the two folders used last are left for the next run.
+ */
+import { createHash } from "node:crypto";
+import { access, mkdir, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { wallDate } from "../bench/stopwatch-clock.ts";
+import { runCommand } from "../toolchain/run-command.ts";
+import { repositoryRoot } from "../toolchain/repository-root.ts";
+
+const KEPT_BUILDS = 2;
+const CACHE = join(repositoryRoot, "dist", "demo");
+const INPUTS: readonly string[] = ["agent", "gen", "package-lock.json"];
+
+/** One built version. */
+export interface AgentBuild {
+  readonly version: string;
+  /** What `ROLLCALL_RELEASES_DIR` may point to: holds this version only. */
+  readonly releasesDir: string;
+  readonly binaryPath: string;
+}
+
+/** The older version is what hosts start with, the newer one what the server calls its own. */
+export interface AgentBuilds {
+  readonly older: AgentBuild;
+  readonly newer: AgentBuild;
+}
+
+/** Builds both versions unless the same inputs were built before. *Throws* Error with the build's output. */
+export async function buildAgents(version: string, print: (line: string) => void): Promise<AgentBuilds> {
+  const folder = join(CACHE, await digestInputs(version));
+  await mkdir(folder, { recursive: true });
+  const older = await buildAgent(folder, `${version}-older`, 1, print);
+  const newer = await buildAgent(folder, version, 2, print);
+  await utimes(folder, wallDate(), wallDate());
+  await removeOldBuilds();
+  return { older, newer };
+}
+
+async function buildAgent(
+  folder: string,
+  version: string,
+  sequence: number,
+  print: (line: string) => void,
+): Promise<AgentBuild> {
+  const releasesDir = join(folder, `sequence-${sequence}`);
+  const release = join(releasesDir, version);
+  const build = { version, releasesDir, binaryPath: join(release, "linux-x64", "rollcall-agent") };
+  if (await exists(join(release, "manifest.json"))) return build;
+  print(`Building agent ${version} …`);
+  const options = ["--version", version, "--sequence", String(sequence), "--out", releasesDir];
+  const result = await runCommand(process.execPath, [join("agent", "build", "main.ts"), ...options]);
+  if (!result.succeeded) throw new Error(`the agent could not be built:\n${result.output}`);
+  return build;
+}
+
+async function digestInputs(version: string): Promise<string> {
+  const hash = createHash("sha256").update(`${version}\n`);
+  for (const input of INPUTS) {
+    for (const path of await listFiles(join(repositoryRoot, input))) {
+      const content = await readFile(path);
+      hash.update(`${path.slice(repositoryRoot.length)}\n${content.length}\n`).update(content);
+    }
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+async function listFiles(path: string): Promise<readonly string[]> {
+  if ((await stat(path)).isFile()) return [path];
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
+}
+
+async function removeOldBuilds(): Promise<void> {
+  const folders = (await readdir(CACHE)).map((name) => join(CACHE, name));
+  const aged = await Promise.all(folders.map(async (path) => ({ path, usedMs: (await stat(path)).mtimeMs })));
+  const old = aged.toSorted((left, right) => right.usedMs - left.usedMs).slice(KEPT_BUILDS);
+  await Promise.all(old.map(({ path }) => rm(path, { recursive: true, force: true })));
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,71 @@
+/** One host of the demo: a folder with the agent's binary, its configuration and its state. */
+import { execFile } from "node:child_process";
+import { constants } from "node:fs";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { Clock } from "../../agent/clock.ts";
+import { supervise, type Supervised } from "./supervisor.ts";
+
+const run = promisify(execFile);
+
+/** Where the parts of one host lie. */
+export interface DemoHost {
+  readonly name: string;
+  readonly folder: string;
+  readonly binaryPath: string;
+  readonly configPath: string;
+  readonly stateDir: string;
+  readonly logPath: string;
+}
+
+/** What a host is made from. */
+export interface HostOrder {
+  /** The folder that holds all hosts. */
+  readonly folder: string;
+  readonly name: string;
+  /** The agent to begin with. */
+  readonly binaryPath: string;
+  /** `host:port` of the agent listener. */
+  readonly server: string;
+  readonly caFile: string;
+}
+
+/** Lays out a host and enrols it with a one-time token. */
+export async function createHost(order: HostOrder, token: string, signal: AbortSignal): Promise<DemoHost> {
+  const folder = join(order.folder, order.name);
+  const host: DemoHost = {
+    name: order.name,
+    folder,
+    binaryPath: join(folder, "bin", "rollcall-agent"),
+    configPath: join(folder, "agent.json"),
+    stateDir: join(folder, "state"),
+    logPath: join(folder, "agent.log"),
+  };
+  await mkdir(join(folder, "bin"), { recursive: true, mode: 0o755 });
+  await mkdir(host.stateDir, { mode: 0o700 });
+  await copyFile(order.binaryPath, host.binaryPath, constants.COPYFILE_EXCL);
+  const config = { servers: [order.server], ca_pem: await readFile(order.caFile, "utf8"), hostname: order.name };
+  await writeFile(host.configPath, JSON.stringify(config, null, 2));
+  await run(host.binaryPath, ["enroll", ...fileArguments(host)], { env: { ROLLCALL_TOKEN: token }, signal });
+  return host;
+}
+
+/** Keeps the host's agent running. */
+export function startAgent(host: DemoHost, clock: Clock): Supervised {
+  return supervise(
+    {
+      program: host.binaryPath,
+      programArguments: ["run", ...fileArguments(host)],
+      cwd: "/",
+      env: {},
+      logPath: host.logPath,
+      restartDelayMs: 1_000,
+    },
+    clock,
+  );
+}
+
+function fileArguments(host: DemoHost): readonly string[] {
+  return ["--config", host.configPath, "--state-dir", host.stateDir];
+}

@@ -1,0 +1,71 @@
+import { systemClock } from "../../agent/clock-system.ts";
+import { computeVersion } from "../../gen/version.ts";
+import { measureFloor } from "../bench/floor.ts";
+import { stopwatchMs } from "../bench/stopwatch-clock.ts";
+import { repositoryRoot } from "../toolchain/repository-root.ts";
+import { buildAgents } from "./agent-builds.ts";
+import { DemoFleet, type HostIds } from "./demo-fleet.ts";
+import { formatGuide } from "./guide.ts";
+import type { DemoOptions } from "./options.ts";
+import { describeJob, updateHost } from "./update-host.ts";
+
+/** Where lines for people go. */
+export type Print = (line: string) => void;
+
+/** Runs the demo until it is done, or until `signal` is aborted. Returns the exit status. */
+export async function runDemo(options: DemoOptions, print: Print, signal: AbortSignal): Promise<number> {
+  const builds = await buildAgents(computeVersion(repositoryRoot), print);
+  signal.throwIfAborted();
+  print("Starting the server …");
+  await using fleet = await DemoFleet.start(builds, systemClock, signal);
+  const names = Array.from({ length: options.hosts }, (_, index) => `demo-${String(index + 1).padStart(2, "0")}`);
+  const ids = await fleet.addHosts(names, signal);
+  print(
+    `${ids.size} hosts online with agent ${builds.older.version}; the server's own version is ${builds.newer.version}.`,
+  );
+  if (options.auto) return await updateAll(fleet, ids, print, signal);
+  print(formatGuide(fleet.server, ids.values().next().value ?? ""));
+  const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  const status = await Promise.race([stopped, fleet.server.exited]);
+  if (status === undefined) return 0;
+  print(`The server ended by itself with ${status}.`);
+  return 1;
+}
+
+async function updateAll(fleet: DemoFleet, ids: HostIds, print: Print, signal: AbortSignal): Promise<number> {
+  const startedMs = stopwatchMs();
+  const durationsMs: number[] = [];
+  let bytesFetched = 0n;
+  for (const [name, id] of ids) {
+    const result = await updateHost(fleet.client, fleet.watch, id, signal);
+    print(`${name}: ${describeJob(result.job)} after ${seconds(result.elapsedMs)}`);
+    bytesFetched += result.job.bytesDone;
+    if (result.succeeded) durationsMs.push(result.elapsedMs);
+  }
+  const elapsedMs = Math.round(stopwatchMs() - startedMs);
+  await printRatio(fleet, durationsMs, print, signal);
+  const succeeded = durationsMs.length;
+  const failed = ids.size - succeeded;
+  print(JSON.stringify({ hosts: ids.size, succeeded, failed, elapsedMs, bytesFetched: Number(bytesFetched) }));
+  return failed === 0 ? 0 : 1;
+}
+
+async function printRatio(
+  fleet: DemoFleet,
+  durationsMs: readonly number[],
+  print: Print,
+  signal: AbortSignal,
+): Promise<void> {
+  const slowestMs = Math.max(...durationsMs);
+  if (durationsMs.length === 0) return;
+  const floor = await measureFloor(fleet, signal);
+  const parts = `copy ${seconds(floor.copyMs)}, sha256 ${seconds(floor.digestMs)}, probe ${seconds(floor.probeMs)}, start to Hello ${seconds(floor.helloMs)}`;
+  print(`Update of one host: at most ${seconds(slowestMs)}, its restart delay of 1 s included.`);
+  print(
+    `Floor of this machine: ${seconds(floor.totalMs)} (${parts}); ratio ${(slowestMs / floor.totalMs).toFixed(2)}.`,
+  );
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(2)} s`;
+}

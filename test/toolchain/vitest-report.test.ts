@@ -1,0 +1,32 @@
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { repositoryRoot } from "./repository-root.ts";
+import { readVitestTotals } from "./vitest-report.ts";
+
+const name = join(repositoryRoot, "test", "a.test.ts");
+
+function report(success: boolean, status: string, statuses: readonly string[]): string {
+  const assertionResults = statuses.map((each, index) => ({
+    status: each,
+    ancestorTitles: ["group"],
+    title: `test ${index}`,
+  }));
+  return JSON.stringify({ success, testResults: [{ name, status, assertionResults }] });
+}
+
+test("passed, failed and skipped tests are counted, and the skipped ones named", () => {
+  expect(readVitestTotals(report(false, "failed", ["passed", "failed", "skipped", "todo", "passed"]))).toEqual({
+    passed: 2,
+    failed: 1,
+    skipped: ["test/a.test.ts > group > test 2", "test/a.test.ts > group > test 3"],
+  });
+});
+
+test("a file that failed outside of its tests is one failure", () => {
+  expect(readVitestTotals(report(false, "failed", []))).toEqual({ passed: 0, failed: 1, skipped: [] });
+  expect(readVitestTotals(report(false, "failed", ["passed"]))).toEqual({ passed: 1, failed: 1, skipped: [] });
+});
+
+test("a run that failed outside of every file is one failure", () => {
+  expect(readVitestTotals(report(false, "passed", ["passed"]))).toEqual({ passed: 1, failed: 1, skipped: [] });
+});
