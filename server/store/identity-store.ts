@@ -3,6 +3,7 @@ import type { Kysely } from "kysely";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { HostId } from "../domain/ids.ts";
 import { writeAuditEvent } from "./audit-events.ts";
+import { answered } from "./away.ts";
 import { insertEnrollmentToken, useEnrollmentToken, type NewEnrollmentToken } from "./enrollment-tokens.ts";
 import { findCredentialGeneration, insertHost } from "./hosts.ts";
 import type { Db } from "./schema.ts";
@@ -10,9 +11,9 @@ import type { Db } from "./schema.ts";
 /** Binds the questions about credentials and tokens. */
 export function createIdentityStore(db: Kysely<Db>) {
   return {
-    findCredentialGeneration: (hostId: HostId) => findCredentialGeneration(db, hostId),
+    findCredentialGeneration: (hostId: HostId) => answered(findCredentialGeneration(db, hostId)),
     transaction<Result>(work: (tx: ReturnType<typeof bindTransaction>) => Promise<Result>): Promise<Result> {
-      return db.transaction().execute((tx) => work(bindTransaction(tx)));
+      return answered(db.transaction().execute((tx) => work(bindTransaction(tx))));
     },
   };
 }

@@ -3,16 +3,17 @@ import type { Kysely } from "kysely";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { HostId, JobId } from "../domain/ids.ts";
 import { writeAuditEvent } from "./audit-events.ts";
+import { answered } from "./away.ts";
 import { findJobArtifact, followServerVersion, insertRelease, listReleaseDigests, type NewRelease } from "./releases.ts";
 import type { Db } from "./schema.ts";
 
 /** Binds the questions about releases. */
 export function createReleaseStore(db: Kysely<Db>) {
   return {
-    listReleaseDigests: (packageName: string) => listReleaseDigests(db, packageName),
-    findJobArtifact: (hostId: HostId, jobId: string) => findJobArtifact(db, hostId, jobId as JobId),
+    listReleaseDigests: (packageName: string) => answered(listReleaseDigests(db, packageName)),
+    findJobArtifact: (hostId: HostId, jobId: string) => answered(findJobArtifact(db, hostId, jobId as JobId)),
     transaction<Result>(work: (tx: ReturnType<typeof bindTransaction>) => Promise<Result>): Promise<Result> {
-      return db.transaction().execute((tx) => work(bindTransaction(tx)));
+      return answered(db.transaction().execute((tx) => work(bindTransaction(tx))));
     },
   };
 }

@@ -91,6 +91,7 @@ async function runSession(hello: Hello, stream: AgentStream, caller: HostCaller,
     session.open(opened.epoch);
     if (!options.registry.place(session)) return;
     for (const message of opened.messages) session.send(message);
+    await opened.afterMessages?.();
     await converse(stream, session, opened.epoch, options);
     stream.finish();
   } catch (error) {

@@ -40,6 +40,8 @@ export interface OpenedSession {
   readonly epoch: SessionEpoch;
   /** Sent in this order, Welcome first. */
   readonly messages: readonly ServerMessage[];
+  /** Called once they are queued and the session is its host's live one. What it throws ends the stream. */
+  readonly afterMessages?: () => Promise<void>;
 }
 
 /** Turns what agents say into changes. Calls for one session never overlap and keep the stream's order. */

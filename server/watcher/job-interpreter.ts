@@ -8,7 +8,7 @@ import type { AuditAction } from "../domain/audit-event.ts";
 import type { Job } from "../domain/job.ts";
 import type { JobEvent } from "../domain/job-state.ts";
 import { auditActionOf, isLegal, reduceJob, type JobEffect } from "../domain/reduce-job.ts";
-import type { LiveSessions } from "./live-sessions.ts";
+import type { HostMailboxes } from "./host-mailboxes.ts";
 import type { ChangeSink, ReachPoint, UpdateStore, UpdateTransaction } from "./ports.ts";
 import { cancelUpdate, commandUpdate, commitUpdate } from "./server-messages.ts";
 
@@ -28,7 +28,7 @@ export interface AppliedEvent {
 /** What the interpreter works with. */
 export interface InterpreterParts {
   readonly store: UpdateStore;
-  readonly sessions: LiveSessions;
+  readonly mailboxes: HostMailboxes;
   readonly changes: ChangeSink;
   readonly reachPoint: ReachPoint;
 }
@@ -74,13 +74,13 @@ export async function settleJobEvent(parts: InterpreterParts, applied: AppliedEv
 async function runEffect(parts: InterpreterParts, job: Job, effect: JobEffect): Promise<void> {
   switch (effect.kind) {
     case "send_command":
-      parts.sessions.send(job.hostId, () => commandUpdate(job));
+      parts.mailboxes.send(job.hostId, () => commandUpdate(job));
       return;
     case "send_commit":
-      parts.sessions.send(job.hostId, (epoch) => commitUpdate(job, epoch));
+      parts.mailboxes.send(job.hostId, (epoch) => commitUpdate(job, epoch));
       return;
     case "send_cancel":
-      parts.sessions.send(job.hostId, () => cancelUpdate(job.id));
+      parts.mailboxes.send(job.hostId, () => cancelUpdate(job.id));
       return;
     case "grant_commit":
       return grantCommit(parts, job);

@@ -44,23 +44,21 @@ export class SessionWatcher implements SessionHandler {
 
   async opened(hello: Hello, session: AgentSession, incumbent: AgentSession | undefined): Promise<OpenedSession> {
     await this.#refuseDuplicate(session, incumbent);
-    const { sessions, durations } = this.#parts;
     const report = toHelloReport(hello);
-    const greeting = await this.#greet(hello, report, session);
-    const { epoch, applied } = greeting;
-    const first = [
-      welcome({
-        serverVersion: this.#parts.serverVersion,
-        epoch,
-        heartbeatIntervalMs: durations.heartbeatIntervalMs,
-        targetVersion: greeting.targetVersion,
-      }),
-      ...(report.activeJob !== undefined && !greeting.activeJobIsOpen ? [cancelUpdate(report.activeJob.jobId)] : []),
-    ];
-    sessions.completeOpening(session, epoch, first);
-    this.#parts.changes.hostChanged(session.hostId);
-    if (applied !== undefined) await this.#settleOrEnd(applied, session);
-    return { epoch, messages: [] };
+    const { epoch, applied, activeJobIsOpen, targetVersion } = await this.#greet(hello, report, session);
+    const { serverVersion, durations, mailboxes, changes } = this.#parts;
+    changes.hostChanged(session.hostId);
+    return {
+      epoch,
+      messages: [
+        welcome({ serverVersion, epoch, heartbeatIntervalMs: durations.heartbeatIntervalMs, targetVersion }),
+        ...(report.activeJob !== undefined && !activeJobIsOpen ? [cancelUpdate(report.activeJob.jobId)] : []),
+      ],
+      afterMessages: async () => {
+        mailboxes.completeOpening(session, epoch);
+        if (applied !== undefined) await settleJobEvent(this.#parts, applied);
+      },
+    };
   }
 
   async progressed(progress: UpdateProgress, session: AgentSession, epoch: SessionEpoch): Promise<void> {
@@ -78,30 +76,21 @@ export class SessionWatcher implements SessionHandler {
   }
 
   async closed(session: AgentSession, epoch: SessionEpoch): Promise<void> {
-    this.#parts.sessions.remove(session);
+    this.#parts.mailboxes.remove(session);
     const closed = await this.#parts.store.transaction((tx) => tx.closeSession(session.hostId, epoch));
     if (closed) this.#parts.changes.hostChanged(session.hostId);
   }
 
   async #greet(hello: Hello, report: HelloReport, session: AgentSession) {
-    const { sessions, store } = this.#parts;
-    sessions.beginOpening(session);
+    const { mailboxes, store } = this.#parts;
+    mailboxes.beginOpening(session);
     try {
       const targetVersion = await store.findTargetVersion(AGENT_PACKAGE);
       const greeting = await store.transaction((tx) => greetHost(tx, hello, report, session));
       return { ...greeting, targetVersion };
     } catch (error) {
-      sessions.remove(session);
+      mailboxes.remove(session);
       throw error;
-    }
-  }
-
-  /** The session is stored already: what fails now ends it, and the agent's next Hello tries again. */
-  async #settleOrEnd(applied: AppliedEvent, session: AgentSession): Promise<void> {
-    try {
-      await settleJobEvent(this.#parts, applied);
-    } catch (error) {
-      session.end(error instanceof Error ? error : new Error(String(error)));
     }
   }
 

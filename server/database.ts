@@ -1,0 +1,76 @@
+/** Opens the database that the configuration names: the embedded one, or the operator's own. */
+import type { Kysely } from "kysely";
+import type { Config } from "./config.ts";
+import type { Clock } from "./domain/clock.ts";
+import type { Log } from "./log.ts";
+import { startCluster } from "./store/embedded/cluster.ts";
+import { migrate } from "./store/migrate.ts";
+import { migrations } from "./store/migrations/all.ts";
+import { openDatabase, type DatabaseConnection } from "./store/open-database.ts";
+import type { Db } from "./store/schema.ts";
+
+const POOL_SIZE = 10;
+const MIGRATION_TIMEOUT_MS = 600_000;
+
+/** A migrated database. Disposing closes it, and stops it when it is the embedded one. */
+export interface OpenDatabase extends AsyncDisposable {
+  readonly db: Kysely<Db>;
+  /** Aborts when another server took the embedded database. */
+  readonly lost: AbortSignal;
+}
+
+/** *Throws* Error with a sentence for the operator when it cannot be used. */
+export async function openConfiguredDatabase(config: Config, clock: Clock, log: Log, signal: AbortSignal): Promise<OpenDatabase> {
+  if (config.databaseUrl !== undefined) {
+    const connection: DatabaseConnection = { kind: "url", url: config.databaseUrl };
+    await bringUpToDate(connection, log);
+    const db = openPool(connection, log);
+    return { db, lost: new AbortController().signal, [Symbol.asyncDispose]: () => db.destroy() };
+  }
+  const cluster = await startCluster({
+    dataDir: config.dataDir,
+    clock,
+    signal,
+    log: ({ level, message, fields }) => log(level, message, fields),
+  });
+  try {
+    const { socketDir, database } = cluster;
+    await bringUpToDate({ kind: "socket", socketDir, database, user: cluster.ownerUser }, log);
+    const db = openPool({ kind: "socket", socketDir, database, user: cluster.appUser }, log);
+    return {
+      db,
+      lost: cluster.lost,
+      async [Symbol.asyncDispose]() {
+        await db.destroy();
+        await cluster.stop();
+      },
+    };
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
+}
+
+function openPool(connection: DatabaseConnection, log: Log): Kysely<Db> {
+  return openDatabase({
+    connection,
+    applicationName: "rollcall",
+    poolSize: POOL_SIZE,
+    onConnectionLost: (error) => log("warn", "database connection lost", { error: error.message }),
+  });
+}
+
+async function bringUpToDate(connection: DatabaseConnection, log: Log): Promise<void> {
+  const owner = openDatabase({
+    connection,
+    applicationName: "rollcall migrations",
+    poolSize: 1,
+    statementTimeoutMs: MIGRATION_TIMEOUT_MS,
+  });
+  try {
+    const applied = await migrate(owner, migrations);
+    if (applied.length > 0) log("info", "database migrated", { migrations: applied });
+  } finally {
+    await owner.destroy();
+  }
+}

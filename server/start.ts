@@ -1,0 +1,120 @@
+/** Puts the server together. The one place that knows every concrete part. */
+import { mkdir } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { createAdminTokenDirectory, loadAdminToken } from "./api/admin-token.ts";
+import { ChangeFeed } from "./api/change-feed.ts";
+import { createWebHandler } from "./api/web-handler.ts";
+import { listenForWeb } from "./api/web-listener.ts";
+import { systemClock as clock, systemRandom as random } from "./clock-system.ts";
+import { certificateNames, webHostnames, type Config } from "./config.ts";
+import { openConfiguredDatabase } from "./database.ts";
+import { DEFAULT_DURATIONS } from "./domain/durations.ts";
+import { createReachPoint } from "./fault-points.ts";
+import { HostIdentities } from "./identity/host-identity.ts";
+import type { Log } from "./log.ts";
+import { ReleaseCatalog } from "./release/release-catalog.ts";
+import { loadCredentialKey, loadReplicaId } from "./secrets.ts";
+import { createApiReader } from "./store/api-reader.ts";
+import { createIdentityStore } from "./store/identity-store.ts";
+import { createReleaseStore } from "./store/release-store.ts";
+import { createDeadlineStore, createUpdateStore } from "./store/update-store.ts";
+import { loadCertificates } from "./stream/certificate-files.ts";
+import { renewCertificates } from "./stream/certificate-renewal.ts";
+import { listenForAgents } from "./stream/listener.ts";
+import { writeDurably } from "./stream/write-durably.ts";
+import { DeadlineLoop } from "./watcher/deadline-loop.ts";
+import { HostMailboxes } from "./watcher/host-mailboxes.ts";
+import { SessionWatcher } from "./watcher/session-watcher.ts";
+import { UpdateDesk } from "./watcher/update-desk.ts";
+
+/** A running server. Disposing drains its agents, then stops everything it started. */
+export interface RunningServer extends AsyncDisposable {
+  /** `http://<address>:<port>` */
+  readonly web: string;
+  /** `<address>:<port>` */
+  readonly agents: string;
+  /** Aborts when this server has to end by itself. */
+  readonly lost: AbortSignal;
+}
+
+const DRAIN_GRACE_MS = 3_000;
+
+/** Starts a server. *Throws* Error with a sentence for the operator; then nothing is left running. */
+export async function startServer(config: Config, version: string, log: Log, signal: AbortSignal): Promise<RunningServer> {
+  const durations = DEFAULT_DURATIONS;
+  await using parts = new AsyncDisposableStack();
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const adminToken = await loadAdminToken(join(config.dataDir, "admin-token"), random, (path, text) => writeDurably(path, text, 0o600));
+  const credentialKey = await loadCredentialKey(config.dataDir, random);
+  const replicaId = await loadReplicaId(config.dataDir, random);
+  const database = parts.use(await openConfiguredDatabase(config, clock, log, signal));
+  const { db } = database;
+
+  const reader = createApiReader(db);
+  const feed = parts.use(new ChangeFeed(reader, clock, random, (error) => log("warn", "change feed", { error: String(error) })));
+  const catalog = new ReleaseCatalog({ store: createReleaseStore(db), releasesDir: config.releasesDir, log });
+  const identities = new HostIdentities(createIdentityStore(db), credentialKey, random, (hostId) => feed.hostChanged(hostId));
+  const interpreter = {
+    store: createUpdateStore(db, replicaId, durations),
+    mailboxes: new HostMailboxes(),
+    changes: feed,
+    reachPoint: createReachPoint(config.faultPoint),
+  };
+  const watcher = new SessionWatcher({ ...interpreter, clock, durations, serverVersion: version, log });
+  const deadlines = createDeadlineStore(db, replicaId, durations);
+  await deadlines.takeOverSessions();
+  await catalog.importNew(version);
+  const loop = parts.use(new DeadlineLoop({ ...interpreter, deadlines, clock, durations, log }));
+  await loop.start();
+
+  const certificateOptions = {
+    dataDir: config.dataDir,
+    names: certificateNames(config, hostname()),
+    given: config.tls,
+    clock,
+    random,
+  };
+  const streamLog = { unexpected: (where: string, error: unknown) => log("error", "unexpected failure", { where, error: describe(error) }) };
+  const certificate = await loadCertificates(certificateOptions);
+  const agents = await listenForAgents({
+    ...config.agentListen,
+    certificate,
+    credentials: identities,
+    enrollment: identities,
+    handler: watcher,
+    deliveries: catalog,
+    clock,
+    random,
+    log: streamLog,
+  });
+  parts.defer(() => agents.drain({ graceMs: DRAIN_GRACE_MS }));
+  parts.use(renewCertificates(certificateOptions, certificate, streamLog, (renewed) => agents.renewCertificate(renewed)));
+  const handler = createWebHandler({
+    reader,
+    updates: new UpdateDesk(interpreter, random),
+    tokens: identities,
+    feed,
+    clock,
+    callers: createAdminTokenDirectory(adminToken),
+    hostnames: webHostnames(config),
+    logFailure: (method, error) => log("error", "request failed", { method, error: describe(error) }),
+  });
+  const web = parts.use(await listenForWeb(config.webListen.host, config.webListen.port, handler));
+
+  const running = parts.move();
+  return {
+    web: `http://${format(web.address)}`,
+    agents: format(agents.address),
+    lost: database.lost,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+function format(address: { readonly host: string; readonly port: number }): string {
+  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
