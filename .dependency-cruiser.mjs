@@ -32,6 +32,7 @@ export default {
     layer("server/store", [domain, wire, gen, ports], "Queries know the domain, not who asks."),
     layer("server/stream", [domain, wire, gen], "The agent listener knows no job and no database."),
     layer("server/release", [domain, wire, gen, ports], "Reading releases knows no database and no transport."),
+    layer("server/identity", [domain, wire, gen, ports], "Credentials and tokens know no transport."),
     layer("server/watcher", [domain, wire, gen, ports], "The watcher asks through ports that it declares."),
     layer("server/worker", [domain, wire, gen, ports], "The worker asks through ports that it declares."),
     layer("server/api", [domain, wire, gen, ports], "Handlers ask through ports that they declare."),

@@ -1,10 +1,11 @@
 /** The real server as a process of its own, with its embedded PostgreSQL under a data directory. */
 import { createWriteStream } from "node:fs";
-import { mkdir, readFile, realpath, rm } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Clock } from "../../agent/clock.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
+import { removeLeftoverDatabase } from "./leftover-database.ts";
 import { spawnGroup, stopGroup, waitForExit } from "./process-group.ts";
 
 const STOP_GRACE_MS = 20_000;
@@ -65,7 +66,7 @@ export async function startServer(order: ServerOrder, clock: Clock, signal: Abor
   exited.catch(() => undefined);
   const stop = async (): Promise<void> => {
     await stopGroup(child, clock, STOP_GRACE_MS);
-    await removeDatabase(dataDir);
+    await removeLeftoverDatabase(dataDir, clock);
   };
   const log = createWriteStream(logPath);
   child.stdout?.pipe(log, { end: false });
@@ -122,11 +123,4 @@ function parseReadyLine(line: string): ReadyLine | undefined {
 export async function readTail(path: string): Promise<string> {
   const text = await readFile(path, "utf8").catch(() => "");
   return text.split("\n").slice(-20).join("\n");
-}
-
-/** A server started by root keeps its cluster outside of the data directory and links to it. */
-async function removeDatabase(dataDir: string): Promise<void> {
-  const link = join(dataDir, "postgres");
-  const target = await realpath(link).catch(() => link);
-  if (target !== link) await rm(target, { recursive: true, force: true });
 }
