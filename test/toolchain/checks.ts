@@ -16,7 +16,7 @@ function command(name: string, line: string): Check {
 export const CHECKS: readonly Check[] = [
   command("types", "tsc --noEmit -p ."),
   command("typed lint rules", "oxlint"),
-  command("format and lint", "biome check --error-on-warnings"),
+  command("format and lint", "biome check --error-on-warnings --max-diagnostics=200"),
   command("layers", "depcruise --config .dependency-cruiser.mjs --output-type err server agent gen test"),
   command("nothing unused", "knip --no-progress"),
   { name: "generated code current", run: checkGeneratedCode },
