@@ -32,6 +32,7 @@ export class ConnectionGate {
   readonly #strangersByAddress = new Map<string, number>();
   /** Oldest first. */
   readonly #byHost = new Map<HostId, Set<AgentConnection>>();
+  #whenEmpty: () => void = () => {};
   #strangers = 0;
   #refused = 0;
 
@@ -89,6 +90,7 @@ export class ConnectionGate {
       // The peer's port may be in use again already.
       if (this.#connections.get(connection.peer) === connection) this.#connections.delete(connection.peer);
       if (owner !== undefined) this.#unassign(connection, owner);
+      if (this.#connections.size === 0) this.#whenEmpty();
     });
     return true;
   }
@@ -98,9 +100,10 @@ export class ConnectionGate {
     return this.#connections.get(peer);
   }
 
-  /** Ends every connection. */
-  destroyAll(): void {
+  /** Ends every connection. Resolves when all are closed. */
+  async destroyAll(): Promise<void> {
     for (const connection of this.#connections.values()) connection.destroy();
+    if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
   }
 
   /** A host with too many connections loses its oldest one. */

@@ -122,7 +122,7 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
     sayGoodbye();
     await untilOr(Promise.all([allClosed, tasks.settled()]), graceMs, clock);
     grpc.forceShutdown();
-    gate.destroyAll();
+    await gate.destroyAll();
     await tcpClosed;
     await untilOr(tasks.settled(), graceMs, clock);
   };
@@ -152,6 +152,7 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
 
 /** Waits for `work`, but no longer than `timeoutMs`. */
 function untilOr(work: Promise<unknown>, timeoutMs: number, clock: Clock): Promise<void> {
+  if (timeoutMs <= 0) return Promise.resolve();
   return new Promise((resolve, reject) => {
     const timer = clock.schedule(timeoutMs, resolve);
     work.then(() => resolve(), reject).finally(() => timer[Symbol.dispose]());

@@ -1,6 +1,7 @@
 /** A listener on port 0 with fakes behind its ports, and agents that connect to it. */
 import { randomBytes } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
+import { expect } from "vitest";
 import { ServerMessageSchema, type EnrollRequest, type Hello, type UpdateProgress } from "../../../gen/rollcall/v1/agent_pb.js";
 import { RefusedError } from "../../../server/domain/errors.ts";
 import type { HostId, SessionEpoch } from "../../../server/domain/ids.ts";
@@ -174,6 +175,15 @@ export async function startListener(limits: Partial<ListenerLimits> = {}): Promi
     agent: (hostId = HOST, options = {}) => new ScriptedAgent({ address, caPem: authority.certPem, credential: credentialOf(hostId), ...options }),
     [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose](),
   };
+}
+
+/** Ends the listener and checks that nothing of it is left. */
+export async function expectClean(server: TestListener): Promise<void> {
+  await server.listener[Symbol.asyncDispose]();
+  expect(server.listener.sessions.size).toBe(0);
+  expect(server.listener.counts).toMatchObject({ connections: 0, unauthenticated: 0, calls: 0, transfers: 0 });
+  expect(server.clock.size).toBe(0);
+  expect(server.sessions.greatestOverlap).toBeLessThanOrEqual(1);
 }
 
 /** Resolves once `isTrue`. For states that no event tells of: it looks again each turn of the event loop. */
