@@ -30,8 +30,3 @@ export function logFolder(home: ClusterHome): string {
 export function configurationFolder(home: ClusterHome): string {
   return join(home.path, "conf");
 }
-
-/** What PostgreSQL printed before its log was open, of the latest start only. */
-export function startLog(home: ClusterHome): string {
-  return join(home.path, "start.log");
-}

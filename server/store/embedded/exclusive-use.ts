@@ -30,7 +30,7 @@ export async function claimCluster(client: pg.Client, dataDir: string, clock: Cl
     const { rows } = await client.query<{ claimed: boolean }>("select pg_try_advisory_lock($1, $2) as claimed", [...LOCK]);
     if (rows[0]?.claimed === true) return;
     const holder = await holderOf(client);
-    const isAlive = holder !== undefined && (await statusOf(`/proc/${holder}`)) !== undefined;
+    const isAlive = holder === undefined || (await statusOf(`/proc/${holder}`)) !== undefined;
     const waitedMs = clock.monotonicMs() - beganMs;
     if (waitedMs > (isAlive ? LIVING_HOLDER_MS : DEAD_HOLDER_MS)) throw new ClusterInUseError(dataDir, holder);
     await pause(clock, ASK_AGAIN_MS, signal);

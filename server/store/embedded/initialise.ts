@@ -63,7 +63,9 @@ async function removeAbandoned(home: ClusterHome): Promise<void> {
   for (const name of await readdir(home.path)) {
     if (!name.startsWith(UNFINISHED)) continue;
     const maker = Number(name.slice(UNFINISHED.length).split("-")[0]);
-    if ((await statusOf(`/proc/${maker}`)) === undefined) await rm(join(home.path, name), { recursive: true, force: true });
+    if ((await statusOf(`/proc/${maker}`)) !== undefined) continue;
+    // Its initdb may have outlived it and still be writing.
+    await rm(join(home.path, name), { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 }
 

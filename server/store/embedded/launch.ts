@@ -10,35 +10,21 @@
  * Never two on one data folder: PostgreSQL's own lock file and shared memory
  * decide; this file only waits them out. Right after a killed postmaster its last
  * backends still hold the shared memory, so a start may fail a few times first.
- * The new process is in a session of its own: neither Ctrl-C in a terminal nor the
- * death of this process takes it along, and the next server adopts it.
  */
-import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { open } from "node:fs/promises";
-import { join } from "node:path";
 import type { Clock } from "../../domain/clock.ts";
 import { ClusterError } from "./cluster-error.ts";
-import { dataFolder, logFolder, startLog } from "./cluster-home.ts";
+import { logFolder } from "./cluster-home.ts";
 import { postmasterSite, type ClusterSite } from "./cluster-site.ts";
-import { SOCKET_PORT } from "./configuration.ts";
-import { DATABASE_ENVIRONMENT } from "./database-environment.ts";
 import { connectOwner, type OwnerConnection } from "./owner-connection.ts";
 import { pause } from "./pause.ts";
-import { findPostmaster, setAsideStaleLocks, stopPostmaster } from "./postmaster.ts";
-import { writeConfiguration } from "./write-configuration.ts";
+import { findPostmaster } from "./postmaster.ts";
+import { spawnPostmaster, type SpawnedPostmaster } from "./spawn-postmaster.ts";
 
 /** A database that answers. */
 export interface LaunchedCluster {
   readonly connection: OwnerConnection;
   /** False when the database ran already. */
   readonly isNew: boolean;
-}
-
-/** A process that this one started, until it ends. */
-interface Spawned {
-  /** Undefined while it runs. */
-  end(): { readonly code: number | null; readonly words: string } | undefined;
 }
 
 const LOOK_AGAIN_MS = 40;
@@ -54,7 +40,7 @@ const RIVAL_OR_REMAINS = /lock file "[^"]+" already exists|pre-existing shared m
  */
 export async function launchCluster(site: ClusterSite, clock: Clock, signal: AbortSignal): Promise<LaunchedCluster> {
   const endMs = clock.monotonicMs() + LAUNCH_TIMEOUT_MS;
-  let spawned: Spawned | undefined;
+  let spawned: SpawnedPostmaster | undefined;
   try {
     for (;;) {
       signal.throwIfAborted();
@@ -70,43 +56,17 @@ export async function launchCluster(site: ClusterSite, clock: Clock, signal: Abo
       await pause(clock, LOOK_AGAIN_MS, signal);
     }
   } catch (error) {
-    const postmaster = isRunning(spawned) ? await findPostmaster(postmasterSite(site)) : undefined;
-    if (postmaster !== undefined) await stopPostmaster(postmaster, postmasterSite(site), clock);
+    await spawned?.stop(clock);
     throw error;
   }
 }
 
-async function spawnPostmaster(site: ClusterSite): Promise<Spawned> {
-  const { home, accounts, binaries, socketDir } = site;
-  await setAsideStaleLocks(postmasterSite(site), join(socketDir, `.s.PGSQL.${SOCKET_PORT}.lock`));
-  const configFile = await writeConfiguration(home, socketDir, accounts.server, site.settings);
-  await using output = await open(startLog(home), "w", 0o600);
-  const child = spawn(binaries.postgres, ["-D", dataFolder(home), "-c", `config_file=${configFile}`], {
-    cwd: "/",
-    env: DATABASE_ENVIRONMENT,
-    uid: accounts.database.uid,
-    gid: accounts.database.gid,
-    detached: true,
-    stdio: ["ignore", output.fd, output.fd],
-  });
-  child.unref();
-  let failure: Error | undefined;
-  child.once("error", (error) => (failure = error));
-  return {
-    end() {
-      if (failure !== undefined) return { code: null, words: String(failure) };
-      if (child.exitCode === null && child.signalCode === null) return undefined;
-      return { code: child.exitCode, words: readFileSync(startLog(home), "utf8").trim() };
-    },
-  };
-}
-
-function isRunning(spawned: Spawned | undefined): boolean {
+function isRunning(spawned: SpawnedPostmaster | undefined): boolean {
   return spawned !== undefined && spawned.end() === undefined;
 }
 
 /** A process that gave way to a rival, met the remains of a crash or was stopped by its owner is no reason to give up. */
-function refuseBadEnd(site: ClusterSite, spawned: Spawned | undefined): void {
+function refuseBadEnd(site: ClusterSite, spawned: SpawnedPostmaster | undefined): void {
   const end = spawned?.end();
   if (end === undefined || end.code === 0 || RIVAL_OR_REMAINS.test(end.words)) return;
   throw new ClusterError(

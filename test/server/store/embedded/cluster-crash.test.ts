@@ -1,0 +1,118 @@
+import { readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { leftFolders, leftProcesses, makeScratch, postmasterPid, queryCluster, startLogged } from "./scratch-cluster.ts";
+import { readyLine, refusedLine, startServerProcess, type ServerProcess } from "./server-process.ts";
+
+afterAll(async () => {
+  expect(await leftProcesses()).toEqual([]);
+  expect(await leftFolders()).toEqual([]);
+});
+
+test("a database that outlived its killed server is adopted by the next one, which stops it", async () => {
+  await using scratch = await makeScratch();
+  await using server = startServerProcess({ dataDir: scratch.dataDir });
+  await server.waitFor(readyLine);
+  const pid = await postmasterPid(scratch.dataDir);
+  expect(pid).toBeTypeOf("number");
+  await server.end("SIGKILL");
+  expect(await postmasterPid(scratch.dataDir)).toBe(pid);
+  {
+    await using next = await startLogged(scratch.dataDir);
+    expect(next.messages).toEqual(["database adopted: it ran already"]);
+    expect(await postmasterPid(scratch.dataDir)).toBe(pid);
+  }
+  expect(await postmasterPid(scratch.dataDir)).toBeUndefined();
+});
+
+test("what was acknowledged is found after server and database were killed in mid-writing, twice", async () => {
+  await using scratch = await makeScratch();
+  const acked = new Set<number>();
+  for (const enough of [200, 500]) {
+    await using server = startServerProcess({ dataDir: scratch.dataDir, writers: 4 });
+    await server.waitFor((line) => ("acked" in line && line.acked > enough ? true : undefined));
+    const pid = await postmasterPid(scratch.dataDir);
+    process.kill(Number(pid), "SIGKILL");
+    await server.end("SIGKILL");
+    for (const id of ackedBy(server)) acked.add(id);
+  }
+  // Fewer than the last number: a crash skips some of a sequence.
+  expect(acked.size).toBeGreaterThan(300);
+  await using next = await startLogged(scratch.dataDir);
+  expect(await missingFrom(next.cluster.socketDir, acked)).toEqual([]);
+});
+
+test("what was acknowledged is found after the database alone was killed, and writing goes on", async () => {
+  await using scratch = await makeScratch();
+  await using server = startServerProcess({ dataDir: scratch.dataDir, writers: 4 });
+  const socketDir = await server.waitFor(readyLine);
+  await server.waitFor((line) => ("acked" in line && line.acked > 100 ? true : undefined));
+  process.kill(Number(await postmasterPid(scratch.dataDir)), "SIGKILL");
+  await server.waitFor((line) => ("log" in line && line.log === "database back" ? true : undefined));
+  const before = ackedBy(server).length;
+  await server.waitFor(() => (ackedBy(server).length > before + 50 ? true : undefined));
+  const acked = new Set(ackedBy(server));
+  expect(await missingFrom(socketDir, acked)).toEqual([]);
+  expect(await server.end("SIGTERM")).toBe(0);
+  expect(await postmasterPid(scratch.dataDir)).toBeUndefined();
+});
+
+test("a server that is told to stop ends with its database", async () => {
+  await using scratch = await makeScratch();
+  await using server = startServerProcess({ dataDir: scratch.dataDir });
+  await server.waitFor(readyLine);
+  expect(await server.end("SIGTERM")).toBe(0);
+  expect(await leftProcesses()).toEqual([]);
+});
+
+test("a server that is killed while it makes its cluster leaves no half one", async () => {
+  await using scratch = await makeScratch();
+  await using server = startServerProcess({ dataDir: scratch.dataDir });
+  const home = join(scratch.dataDir, "postgres");
+  let names: readonly string[] = [];
+  while (!names.some((name) => name.startsWith("data.unfinished-"))) {
+    names = await readdir(home).catch(() => []);
+    expect(names).not.toContain("data");
+  }
+  await server.end("SIGKILL");
+  await using next = await startLogged(scratch.dataDir);
+  expect(next.messages).toEqual(["database started"]);
+  expect((await readdir(home)).filter((name) => name.includes("unfinished"))).toEqual([]);
+});
+
+test("of servers that start at once on a new data directory one runs and the others are refused", async () => {
+  await using scratch = await makeScratch();
+  await using one = startServerProcess({ dataDir: scratch.dataDir });
+  await using two = startServerProcess({ dataDir: scratch.dataDir });
+  await using three = startServerProcess({ dataDir: scratch.dataDir });
+  const outcomes = await Promise.all(
+    [one, two, three].map((server) =>
+      server.waitFor((line) => (readyLine(line) === undefined ? refusedLine(line) && "refused" : "ready")),
+    ),
+  );
+  expect(outcomes.toSorted()).toEqual(["ready", "refused", "refused"]);
+});
+
+test("lock files that name a process of somebody else do not keep the database from starting", async () => {
+  await using scratch = await makeScratch();
+  {
+    await using first = await startLogged(scratch.dataDir);
+    expect(first.messages).toEqual(["database started"]);
+  }
+  // This test's parent: alive, and no database.
+  const stale = `${process.ppid}\n${join(scratch.dataDir, "postgres", "data")}\n1\n5432\n${join(scratch.dataDir, "postgres", "run")}\n\n  1 1\nready   \n`;
+  await writeFile(join(scratch.dataDir, "postgres", "data", "postmaster.pid"), stale, { mode: 0o644 });
+  await writeFile(join(scratch.dataDir, "postgres", "run", ".s.PGSQL.5432.lock"), stale, { mode: 0o644 });
+  await using next = await startLogged(scratch.dataDir);
+  expect(next.messages).toEqual(["database started"]);
+});
+
+function ackedBy(server: ServerProcess): readonly number[] {
+  return server.lines.flatMap((line) => ("acked" in line ? [line.acked] : []));
+}
+
+async function missingFrom(socketDir: string, acked: ReadonlySet<number>): Promise<readonly number[]> {
+  const rows = await queryCluster(socketDir, "rollcall_owner", "select id::int as id from acked");
+  const found = new Set(rows.map(({ id }) => Number(id)));
+  return [...acked].filter((id) => !found.has(id));
+}
