@@ -2,9 +2,9 @@ import { systemClock } from "../../agent/clock-system.ts";
 import { computeVersion } from "../../gen/version.ts";
 import { buildAgents } from "../demo/agent-builds.ts";
 import { DemoFleet } from "../demo/demo-fleet.ts";
-import { describeJob, updateHost } from "../demo/update-host.ts";
+import { describeJob, describeMilestones, updateHost } from "../demo/update-host.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
-import { measureFloor } from "./floor.ts";
+import { compareWithFloor, measureFloor } from "./floor.ts";
 import { median } from "./median.ts";
 import type { Suite } from "./suite.ts";
 
@@ -19,7 +19,7 @@ export const updateSuite: Suite = {
   name: "update",
   async run(print, signal) {
     await using fleet = await DemoFleet.start(
-      await buildAgents(computeVersion(repositoryRoot), print),
+      await buildAgents(computeVersion(repositoryRoot), print, signal),
       systemClock,
       signal,
     );
@@ -32,6 +32,7 @@ export const updateSuite: Suite = {
       const result = await updateHost(fleet.client, fleet.watch, id, signal);
       if (!result.succeeded) throw new Error(`the update of ${name} ${describeJob(result.job)}`);
       updatesMs.push(result.elapsedMs);
+      print(`${name}: ${describeMilestones(result.milestones)}`);
     }
     const floor = await measureFloor(fleet, signal);
     const updateMs = median(updatesMs);
@@ -39,6 +40,6 @@ export const updateSuite: Suite = {
     for (const [step, stepMs] of Object.entries({ ...floor, updateMs, slowestUpdateMs: Math.max(...updatesMs) })) {
       print(`${step.replace(/Ms$/, "").padEnd(16)} ${stepMs.toFixed(0).padStart(6)}`);
     }
-    return { updatesMs, updateMs, floor, ratio: updateMs / floor.totalMs };
+    return { updatesMs, updateMs, floor, ratio: compareWithFloor(updateMs, floor) };
   },
 };

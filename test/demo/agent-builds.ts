@@ -30,11 +30,15 @@ export interface AgentBuilds {
 }
 
 /** Builds both versions unless the same inputs were built before. *Throws* Error with the build's output. */
-export async function buildAgents(version: string, print: (line: string) => void): Promise<AgentBuilds> {
+export async function buildAgents(
+  version: string,
+  print: (line: string) => void,
+  signal: AbortSignal,
+): Promise<AgentBuilds> {
   const folder = join(CACHE, await digestInputs(version));
   await mkdir(folder, { recursive: true });
-  const older = await buildAgent(folder, `${version}-older`, 1, print);
-  const newer = await buildAgent(folder, version, 2, print);
+  const older = await buildAgent(folder, `${version}-older`, 1, print, signal);
+  const newer = await buildAgent(folder, version, 2, print, signal);
   await utimes(folder, wallDate(), wallDate());
   await removeOldBuilds();
   return { older, newer };
@@ -45,6 +49,7 @@ async function buildAgent(
   version: string,
   sequence: number,
   print: (line: string) => void,
+  signal: AbortSignal,
 ): Promise<AgentBuild> {
   const releasesDir = join(folder, `sequence-${sequence}`);
   const release = join(releasesDir, version);
@@ -52,7 +57,8 @@ async function buildAgent(
   if (await exists(join(release, "manifest.json"))) return build;
   print(`Building agent ${version} …`);
   const options = ["--version", version, "--sequence", String(sequence), "--out", releasesDir];
-  const result = await runCommand(process.execPath, [join("agent", "build", "main.ts"), ...options]);
+  const result = await runCommand(process.execPath, [join("agent", "build", "main.ts"), ...options], signal);
+  signal.throwIfAborted();
   if (!result.succeeded) throw new Error(`the agent could not be built:\n${result.output}`);
   return build;
 }

@@ -7,6 +7,9 @@ import { promisify } from "node:util";
 import type { Clock } from "../../agent/clock.ts";
 import { supervise, type Supervised } from "./supervisor.ts";
 
+/** *Units*: milliseconds. RestartSec of the agent's unit. */
+export const RESTART_DELAY_MS = 1_000;
+
 const run = promisify(execFile);
 
 /** Where the parts of one host lie. */
@@ -60,7 +63,7 @@ export function startAgent(host: DemoHost, clock: Clock): Supervised {
       cwd: "/",
       env: {},
       logPath: host.logPath,
-      restartDelayMs: 1_000,
+      restartDelayMs: RESTART_DELAY_MS,
     },
     clock,
   );

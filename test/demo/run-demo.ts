@@ -1,20 +1,21 @@
 import { systemClock } from "../../agent/clock-system.ts";
 import { computeVersion } from "../../gen/version.ts";
-import { measureFloor } from "../bench/floor.ts";
+import { compareWithFloor, measureFloor } from "../bench/floor.ts";
 import { stopwatchMs } from "../bench/stopwatch-clock.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
 import { buildAgents } from "./agent-builds.ts";
 import { DemoFleet, type HostIds } from "./demo-fleet.ts";
+import { RESTART_DELAY_MS } from "./demo-host.ts";
 import { formatGuide } from "./guide.ts";
 import type { DemoOptions } from "./options.ts";
-import { describeJob, updateHost } from "./update-host.ts";
+import { describeJob, describeMilestones, updateHost } from "./update-host.ts";
 
 /** Where lines for people go. */
 export type Print = (line: string) => void;
 
 /** Runs the demo until it is done, or until `signal` is aborted. Returns the exit status. */
 export async function runDemo(options: DemoOptions, print: Print, signal: AbortSignal): Promise<number> {
-  const builds = await buildAgents(computeVersion(repositoryRoot), print);
+  const builds = await buildAgents(computeVersion(repositoryRoot), print, signal);
   signal.throwIfAborted();
   print("Starting the server …");
   await using fleet = await DemoFleet.start(builds, systemClock, signal);
@@ -38,7 +39,9 @@ async function updateAll(fleet: DemoFleet, ids: HostIds, print: Print, signal: A
   let bytesFetched = 0n;
   for (const [name, id] of ids) {
     const result = await updateHost(fleet.client, fleet.watch, id, signal);
-    print(`${name}: ${describeJob(result.job)} after ${seconds(result.elapsedMs)}`);
+    print(
+      `${name}: ${describeJob(result.job)} after ${seconds(result.elapsedMs)} (${describeMilestones(result.milestones)})`,
+    );
     bytesFetched += result.job.bytesDone;
     if (result.succeeded) durationsMs.push(result.elapsedMs);
   }
@@ -50,19 +53,24 @@ async function updateAll(fleet: DemoFleet, ids: HostIds, print: Print, signal: A
   return failed === 0 ? 0 : 1;
 }
 
+/** How the slowest update compares with what none can do without. */
 async function printRatio(
   fleet: DemoFleet,
   durationsMs: readonly number[],
   print: Print,
   signal: AbortSignal,
 ): Promise<void> {
-  const slowestMs = Math.max(...durationsMs);
   if (durationsMs.length === 0) return;
+  const slowestMs = Math.max(...durationsMs);
   const floor = await measureFloor(fleet, signal);
-  const parts = `copy ${seconds(floor.copyMs)}, sha256 ${seconds(floor.digestMs)}, probe ${seconds(floor.probeMs)}, start to Hello ${seconds(floor.helloMs)}`;
-  print(`Update of one host: at most ${seconds(slowestMs)}, its restart delay of 1 s included.`);
+  const ratio = compareWithFloor(slowestMs, floor);
   print(
-    `Floor of this machine: ${seconds(floor.totalMs)} (${parts}); ratio ${(slowestMs / floor.totalMs).toFixed(2)}.`,
+    `Floor of this machine: ${seconds(floor.totalMs)} (copy ${seconds(floor.copyMs)}, sha256 ${seconds(floor.digestMs)}, ` +
+      `probe ${seconds(floor.probeMs)}, start to Hello ${seconds(floor.helloMs)})`,
+  );
+  print(
+    `Update of one host: at most ${seconds(slowestMs)}, ${ratio.whole.toFixed(2)} times the floor; ` +
+      `without the restart delay of ${seconds(RESTART_DELAY_MS)} ${ratio.withoutRestartDelay.toFixed(2)} times`,
   );
 }
 

@@ -79,7 +79,7 @@ export async function startServer(order: ServerOrder, clock: Clock, signal: Abor
       agents: ready.agents,
       adminToken: (await readFile(adminTokenFile, "utf8")).trim(),
       adminTokenFile,
-      caFile: join(dataDir, "tls", "ca.pem"),
+      caFile: join(dataDir, "tls", "ca.crt"),
       exited,
       [Symbol.asyncDispose]: stop,
     };

@@ -4,12 +4,21 @@ import { stopwatchMs } from "../bench/stopwatch-clock.ts";
 import type { FleetClient } from "./fleet-client.ts";
 import type { FleetView, FleetWatch } from "./fleet-watch.ts";
 
+/** When the client saw a job in a state first. */
+export interface Milestone {
+  readonly state: JobState;
+  /** *Units*: milliseconds since the call. */
+  readonly atMs: number;
+}
+
 /** How an update went, and how long it took from the call to the end that a client sees. */
 export interface UpdateResult {
   readonly job: Job;
   readonly succeeded: boolean;
   /** *Units*: milliseconds. */
   readonly elapsedMs: number;
+  /** In the order they were seen. */
+  readonly milestones: readonly Milestone[];
 }
 
 const ENDED: ReadonlySet<JobState> = new Set([
@@ -29,8 +38,21 @@ export async function updateHost(
   const startedMs = stopwatchMs();
   const { job } = await fleet.updateHost({ hostId }, { signal });
   if (job === undefined) throw new Error("UpdateHost answered without a job");
-  const ended = await watch.until((view) => findEndedJob(view, job.id), signal);
-  return { job: ended, succeeded: ended.state === JobState.SUCCEEDED, elapsedMs: stopwatchMs() - startedMs };
+  const milestones: Milestone[] = [];
+  const ended = await watch.until((view) => {
+    const state = view.jobs.get(job.id)?.state;
+    if (state !== undefined && state !== milestones.at(-1)?.state) {
+      milestones.push({ state, atMs: stopwatchMs() - startedMs });
+    }
+    return findEndedJob(view, job.id);
+  }, signal);
+  const elapsedMs = stopwatchMs() - startedMs;
+  return { job: ended, succeeded: ended.state === JobState.SUCCEEDED, elapsedMs, milestones };
+}
+
+/** The milestones in a few words, such as `downloading 0.10, staged 1.20`. */
+export function describeMilestones(milestones: readonly Milestone[]): string {
+  return milestones.map(({ state, atMs }) => `${JobState[state].toLowerCase()} ${(atMs / 1000).toFixed(2)}`).join(", ");
 }
 
 /** How a job ended, in a few words. */

@@ -1,23 +1,40 @@
 import { spawn } from "node:child_process";
 import { repositoryRoot } from "./repository-root.ts";
 
-/** How a command ended and everything it printed, both streams as they came. */
+/** How a command ended and what it printed. */
 export interface CommandResult {
   readonly succeeded: boolean;
+  /** Both streams as they came. */
   readonly output: string;
 }
 
-/** Runs a program in the repository's root and collects what it prints. */
-export function runCommand(command: string, commandArguments: readonly string[]): Promise<CommandResult> {
-  const child = spawn(command, commandArguments, { cwd: repositoryRoot, stdio: ["ignore", "pipe", "pipe"] });
-  const chunks: Buffer[] = [];
-  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-  child.stderr.on("data", (chunk: Buffer) => chunks.push(chunk));
+/** A result that tells a program's answer from its warnings. */
+export interface ProgramResult extends CommandResult {
+  readonly stdout: string;
+}
+
+/** Runs a program in the repository's root and collects what it prints. It gets SIGTERM when `signal` is aborted. */
+export function runCommand(
+  command: string,
+  commandArguments: readonly string[],
+  signal?: AbortSignal,
+): Promise<ProgramResult> {
+  const child = spawn(command, commandArguments, { cwd: repositoryRoot, stdio: ["ignore", "pipe", "pipe"], signal });
+  const output: Buffer[] = [];
+  const stdout: Buffer[] = [];
+  child.stdout.on("data", (chunk: Buffer) => {
+    output.push(chunk);
+    stdout.push(chunk);
+  });
+  child.stderr.on("data", (chunk: Buffer) => output.push(chunk));
+  const join = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString("utf8");
   return new Promise((resolve) => {
-    child.on("error", (error) =>
-      resolve({ succeeded: false, output: `${command} does not start: ${error.message}\n` }),
-    );
-    child.on("close", (status) => resolve({ succeeded: status === 0, output: Buffer.concat(chunks).toString("utf8") }));
+    child.on("error", (error) => {
+      // Of one that was called off, the end is waited for.
+      if (signal?.aborted !== true)
+        resolve({ succeeded: false, output: `${command} does not start: ${error.message}\n`, stdout: "" });
+    });
+    child.on("close", (status) => resolve({ succeeded: status === 0, output: join(output), stdout: join(stdout) }));
   });
 }
 
