@@ -113,7 +113,9 @@ function readFlags(words: readonly string[], kind: Command["kind"]): Flags {
       else if (values.has(name)) throw usageError(`${name} is given twice`);
       else values.set(name, value);
     } else {
-      throw usageError(name.startsWith("-") ? `unknown flag ${JSON.stringify(name)} of this command` : "there is an argument too many");
+      throw usageError(
+        name.startsWith("-") ? `unknown flag ${JSON.stringify(name)} of this command` : "there is an argument too many",
+      );
     }
   }
   return { values, switches, servers };

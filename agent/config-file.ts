@@ -32,7 +32,8 @@ export async function loadRoots(config: AgentConfig, configPath: string): Promis
   if (roots.kind === "pem") return Buffer.from(roots.pem);
   if (roots.kind === "file") return loadCertificates(resolve(dirname(configPath), roots.path));
   const certificates = getCACertificates("system");
-  if (certificates.length === 0) throw new OperatorError('"ca" is "system", but this machine has no trusted certificates');
+  if (certificates.length === 0)
+    throw new OperatorError('"ca" is "system", but this machine has no trusted certificates');
   return Buffer.from(certificates.join("\n"));
 }
 

@@ -22,7 +22,15 @@ export interface AgentConfig {
 
 const DEFAULT_RESERVE_BYTES = 64 * 1024 * 1024;
 const MAX_SERVERS = 16;
-const FIELDS: readonly string[] = ["servers", "ca_pem", "ca_file", "ca", "reserve_bytes", "hostname", "install_revision"];
+const FIELDS: readonly string[] = [
+  "servers",
+  "ca_pem",
+  "ca_file",
+  "ca",
+  "reserve_bytes",
+  "hostname",
+  "install_revision",
+];
 const SERVER_PATTERN = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):([0-9]{1,5})$/;
 const HOSTNAME_PATTERN = /^[A-Za-z0-9._-]{1,253}$/;
 const PEM_PATTERN = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/;
@@ -91,7 +99,9 @@ function readRoots(fields: Fields, fail: Fail): TrustedRoots {
     return typeof path === "string" && path !== "" ? { kind: "file", path } : fail('"ca_file" must be a path');
   }
   const pem = fields["ca_pem"];
-  return typeof pem === "string" && isCertificatePem(pem) ? { kind: "pem", pem } : fail('"ca_pem" must hold a certificate in PEM');
+  return typeof pem === "string" && isCertificatePem(pem)
+    ? { kind: "pem", pem }
+    : fail('"ca_pem" must hold a certificate in PEM');
 }
 
 function readHostname(value: unknown, fail: Fail): string | undefined {

@@ -4,7 +4,12 @@ import { text } from "node:stream/consumers";
 import { create } from "@bufbuild/protobuf";
 import { status, type Client } from "@grpc/grpc-js";
 import { grpcMethod } from "../gen/grpc.ts";
-import { AgentService, EnrollRequestSchema, type EnrollRequest, type EnrollResponse } from "../gen/rollcall/v1/agent_pb.js";
+import {
+  AgentService,
+  EnrollRequestSchema,
+  type EnrollRequest,
+  type EnrollResponse,
+} from "../gen/rollcall/v1/agent_pb.js";
 import type { Clock } from "./clock.ts";
 import type { Command, TokenSource } from "./command-line.ts";
 import { isServerAddress, type AgentConfig } from "./config.ts";
@@ -45,7 +50,8 @@ export async function enroll(command: Command & { kind: "enroll" }, clock: Clock
 async function readToken(source: TokenSource): Promise<string> {
   const token = (await readTokenText(source)).trim();
   if (TOKEN_PATTERN.test(token)) return token;
-  if (token === "") throw new OperatorError("there is no token: set ROLLCALL_TOKEN, or use --token-file or --token-stdin");
+  if (token === "")
+    throw new OperatorError("there is no token: set ROLLCALL_TOKEN, or use --token-file or --token-stdin");
   throw new OperatorError("the token is not one: 1 to 256 printable characters without spaces are expected");
 }
 
@@ -65,17 +71,22 @@ async function prepareConfig(command: Command & { kind: "enroll" }): Promise<Age
   const isAsked = servers.length > 0 || caFile !== undefined;
   if (!(await hasConfig(configPath))) {
     if (servers.length === 0 || caFile === undefined) {
-      throw new OperatorError(`there is no configuration (${configPath}); --server HOST:PORT and --ca-file FILE write one`);
+      throw new OperatorError(
+        `there is no configuration (${configPath}); --server HOST:PORT and --ca-file FILE write one`,
+      );
     }
     const bad = servers.find((server) => !isServerAddress(server));
-    if (bad !== undefined) throw new OperatorError(`--server ${JSON.stringify(bad)} must be HOST:PORT`, { exitStatus: 2 });
+    if (bad !== undefined)
+      throw new OperatorError(`--server ${JSON.stringify(bad)} must be HOST:PORT`, { exitStatus: 2 });
     const caPem = (await loadCertificates(caFile)).toString();
     await writeConfig(configPath, servers, caPem);
     return loadConfig(configPath);
   }
   const config = await loadConfig(configPath);
   if (isAsked && !(await saysTheSame(config, command))) {
-    throw new OperatorError(`${configPath} exists and says otherwise; leave out --server and --ca-file, or remove it first`);
+    throw new OperatorError(
+      `${configPath} exists and says otherwise; leave out --server and --ca-file, or remove it first`,
+    );
   }
   return config;
 }
@@ -87,17 +98,21 @@ async function saysTheSame(config: AgentConfig, command: Command & { kind: "enro
   return (await loadCertificates(caFile)).equals(await loadRoots(config, command.configPath));
 }
 
-async function askServers(servers: readonly string[], roots: Buffer, request: EnrollRequest, clock: Clock): Promise<EnrollResponse> {
+async function askServers(
+  servers: readonly string[],
+  roots: Buffer,
+  request: EnrollRequest,
+  clock: Clock,
+): Promise<EnrollResponse> {
   const problems: string[] = [];
   for (const server of servers) {
     const client = openChannel(server, roots);
     try {
-      return await callEnroll(client, request, clock);
-    } catch (error) {
-      const failure = error as CallFailure;
-      problems.push(`${server}: ${failureText(failure)}`);
+      const answer = await callEnroll(client, request, clock);
+      if (answer.kind === "enrolled") return answer.response;
+      problems.push(`${server}: ${failureText(answer.failure)}`);
       // Any other answer is the fleet's, not this server's.
-      if (failure.code !== status.UNAVAILABLE) break;
+      if (answer.failure.code !== status.UNAVAILABLE) break;
     } finally {
       client.close();
     }
@@ -105,14 +120,18 @@ async function askServers(servers: readonly string[], roots: Buffer, request: En
   throw new OperatorError(`this host was not enrolled; ${problems.join("; ")}`);
 }
 
-/** *Throws* CallFailure. */
-function callEnroll(client: Client, request: EnrollRequest, clock: Clock): Promise<EnrollResponse> {
+type Answer =
+  | { readonly kind: "enrolled"; readonly response: EnrollResponse }
+  | { readonly kind: "failed"; readonly failure: CallFailure };
+
+function callEnroll(client: Client, request: EnrollRequest, clock: Clock): Promise<Answer> {
   const finished = new AbortController();
-  return new Promise((resolve, reject) => {
-    const call = client.makeUnaryRequest(ENROLL.path, ENROLL.requestSerialize, ENROLL.responseDeserialize, request, (error, response) => {
+  const { path, requestSerialize, responseDeserialize } = ENROLL;
+  return new Promise((resolve) => {
+    const call = client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, (error, response) => {
       finished.abort();
-      if (response === undefined) reject(describeFailure(error));
-      else resolve(response);
+      if (response === undefined) resolve({ kind: "failed", failure: describeFailure(error) });
+      else resolve({ kind: "enrolled", response });
     });
     clock.sleep(ENROLL_LIMIT_MS, finished.signal).then(
       () => call.cancel(),

@@ -30,8 +30,15 @@ export async function loadIdentity(stateDir: string): Promise<Identity> {
   }
   const hostId = fields?.host_id;
   const credential = fields?.credential;
-  if (typeof hostId !== "string" || hostId === "" || typeof credential !== "string" || !CREDENTIAL_PATTERN.test(credential)) {
-    throw new OperatorError(`${path} is damaged (host_id or credential is missing); enrol this host again with --force`);
+  if (
+    typeof hostId !== "string" ||
+    hostId === "" ||
+    typeof credential !== "string" ||
+    !CREDENTIAL_PATTERN.test(credential)
+  ) {
+    throw new OperatorError(
+      `${path} is damaged (host_id or credential is missing); enrol this host again with --force`,
+    );
   }
   return { hostId, credential };
 }
@@ -86,7 +93,8 @@ async function readPrivateFile(path: string): Promise<string> {
   } catch (error) {
     if (error instanceof OperatorError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT") throw new OperatorError(`this host has no identity (${path} is absent); run rollcall-agent enroll first`);
+    if (code === "ENOENT")
+      throw new OperatorError(`this host has no identity (${path} is absent); run rollcall-agent enroll first`);
     throw new OperatorError(`cannot read this host's identity: ${message}`, { cause: error });
   }
 }

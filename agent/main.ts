@@ -42,7 +42,8 @@ function withAbsolutePaths(command: Command): Command {
 
 function stopSignal(): AbortSignal {
   const stop = new AbortController();
-  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort(new Error(`stopped by ${name}`)));
+  for (const name of ["SIGTERM", "SIGINT"] as const)
+    process.once(name, () => stop.abort(new Error(`stopped by ${name}`)));
   return stop.signal;
 }
 

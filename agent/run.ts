@@ -8,22 +8,23 @@ import { loadConfig, loadRoots } from "./config-file.ts";
 import { createHello, type ProcessFacts } from "./hello.ts";
 import { readHostFacts } from "./host-facts.ts";
 import { loadIdentity } from "./identity.ts";
+import { LinkKeeper } from "./link-keeper.ts";
 import type { Log } from "./log.ts";
 import { AGENT_PACKAGE, ownVersion } from "./own-version.ts";
 import { createSourcesPlatform } from "./sources-platform.ts";
 import { openChannel } from "./stream/channel.ts";
-import { createDelivery } from "./stream/delivery-client.ts";
 import { runSessionLoop } from "./stream/session-loop.ts";
-import type { Session, SessionListener } from "./stream/session.ts";
-import type { UpdateLink } from "./updater/update-link.ts";
 import type { UpdatePlatform } from "./updater/update-platform.ts";
 import { UpdateRunner } from "./updater/update-runner.ts";
 
-/** How long a replaced process waits for the server to take its goodbye. *Units*: milliseconds. */
-const GOODBYE_LIMIT_MS = 300;
-
 /** Runs until `signal` is aborted or the binary was replaced. *Throws* OperatorError when it cannot start. */
-export async function runAgent(paths: AgentPaths, clock: Clock, random: Random, log: Log, signal: AbortSignal): Promise<void> {
+export async function runAgent(
+  paths: AgentPaths,
+  clock: Clock,
+  random: Random,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
   const config = await loadConfig(paths.configPath);
   const roots = await loadRoots(config, paths.configPath);
   const identity = await loadIdentity(paths.stateDir);
@@ -36,7 +37,12 @@ export async function runAgent(paths: AgentPaths, clock: Clock, random: Random, 
     instanceId: random.uuid(),
     installRevision: config.installRevision,
   };
-  log.info("started", { version, host_id: identity.hostId, instance_id: facts.instanceId, last_update: settlement.kind });
+  log.info("started", {
+    version,
+    host_id: identity.hostId,
+    instance_id: facts.instanceId,
+    last_update: settlement.kind,
+  });
   const credentials = new CredentialHolder(paths.stateDir, identity, log);
   await using runner = new UpdateRunner({
     platform,
@@ -48,7 +54,7 @@ export async function runAgent(paths: AgentPaths, clock: Clock, random: Random, 
     random,
     log,
   });
-  const link = new LinkKeeper(runner, credentials, log);
+  const link = new LinkKeeper(runner, (next) => credentials.rotate(next), log);
   const stop = new AbortController();
   const loop = runSessionLoop(
     {
@@ -75,45 +81,4 @@ function openPlatform(paths: AgentPaths, version: string, clock: Clock): UpdateP
   if (builtVersion() === undefined) return createSourcesPlatform();
   // Taken once: after a swap the system would name the predecessor.
   return choosePlatform({ binaryPath: process.execPath, ...paths, ownVersion: version, clock });
-}
-
-/** Hands the current session to the updater. */
-class LinkKeeper implements SessionListener {
-  readonly #runner: UpdateRunner;
-  readonly #credentials: CredentialHolder;
-  readonly #log: Log;
-  #current: { readonly session: Session; readonly link: UpdateLink } | undefined;
-
-  constructor(runner: UpdateRunner, credentials: CredentialHolder, log: Log) {
-    this.#runner = runner;
-    this.#credentials = credentials;
-    this.#log = log;
-  }
-
-  welcomed: SessionListener["welcomed"] = (session, welcome) => {
-    const { epoch, signal } = session;
-    const link: UpdateLink = {
-      epoch,
-      signal,
-      delivery: createDelivery(session),
-      report: (progress) => session.report(progress),
-      close: () => session.close(),
-    };
-    this.#current = { session, link };
-    this.#log.info("connected", { server_version: welcome.serverVersion, session_epoch: String(epoch), target_version: welcome.targetVersion });
-    this.#runner.welcomed(link);
-    if (welcome.nextCredential !== "") void this.#credentials.rotate(welcome.nextCredential);
-  };
-
-  received: SessionListener["received"] = (session, message) => {
-    if (this.#current?.session === session) this.#runner.received(this.#current.link, message);
-  };
-
-  /** Ends the session in order; resolves when the server has answered, soon in any case. */
-  async sayGoodbye(clock: Clock): Promise<void> {
-    const session = this.#current?.session;
-    if (session === undefined || session.signal.aborted) return;
-    session.close();
-    await clock.sleep(GOODBYE_LIMIT_MS, session.signal).catch(() => undefined);
-  }
 }

@@ -16,14 +16,27 @@ const BLOB_NAME = "agent.blob";
 const SENTINEL_FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
 /** Writes the executable to `outputPath`, working in `workDir`. */
-export async function buildExecutable(root: string, version: string, node: NodeBinary, workDir: string, outputPath: string): Promise<void> {
+export async function buildExecutable(
+  root: string,
+  version: string,
+  node: NodeBinary,
+  workDir: string,
+  outputPath: string,
+): Promise<void> {
   const copied = copyFile(node.basePath, outputPath);
   await bundleAgent(root, version, workDir);
   const blobPath = await makeBlob(node, workDir);
   await copied;
   await chmod(outputPath, 0o755);
   // As a process, for it warns of sections that `strip` removed, on every run.
-  await run(node.path, [join(root, "node_modules", "postject", "dist", "cli.js"), outputPath, "NODE_SEA_BLOB", blobPath, "--sentinel-fuse", SENTINEL_FUSE]);
+  await run(node.path, [
+    join(root, "node_modules", "postject", "dist", "cli.js"),
+    outputPath,
+    "NODE_SEA_BLOB",
+    blobPath,
+    "--sentinel-fuse",
+    SENTINEL_FUSE,
+  ]);
 }
 
 async function bundleAgent(root: string, version: string, workDir: string): Promise<void> {

@@ -19,7 +19,8 @@ async function main(): Promise<void> {
   });
   const version = values.version ?? computeVersion(root);
   if (!isVersion(version)) throw new Error(`--version ${JSON.stringify(version)} is no version\n${USAGE}`);
-  if (values.platform !== "linux-x64") throw new Error(`--platform ${JSON.stringify(values.platform)}: only linux-x64 can be built\n${USAGE}`);
+  if (values.platform !== "linux-x64")
+    throw new Error(`--platform ${JSON.stringify(values.platform)}: only linux-x64 can be built\n${USAGE}`);
   if (values.sequence !== undefined && !/^[1-9][0-9]{0,15}$/.test(values.sequence)) {
     throw new Error(`--sequence ${JSON.stringify(values.sequence)} is no number above 0\n${USAGE}`);
   }

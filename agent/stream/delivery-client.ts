@@ -20,7 +20,12 @@ const FETCH_BLOCKS = grpcMethod(AgentService.method.fetchBlocks);
 const MAX_BLOCKS_IN_FLIGHT = 16;
 
 /** Answers that another attempt will not change. */
-const FINAL: ReadonlySet<status> = new Set([status.FAILED_PRECONDITION, status.NOT_FOUND, status.INVALID_ARGUMENT, status.UNIMPLEMENTED]);
+const FINAL: ReadonlySet<status> = new Set([
+  status.FAILED_PRECONDITION,
+  status.NOT_FOUND,
+  status.INVALID_ARGUMENT,
+  status.UNIMPLEMENTED,
+]);
 
 /** The delivery of one session. */
 export function createDelivery(session: Session): Delivery {
@@ -73,7 +78,7 @@ function drain(
   return new Promise((resolve, reject) => {
     let inFlight = 0;
     let hasEnded = false;
-    let failure: unknown;
+    let failure: Error | undefined;
     const cut = (): void => stream.cancel();
     const settle = (): void => {
       if (!hasEnded || inFlight > 0) return;
@@ -82,7 +87,7 @@ function drain(
       else reject(failure);
     };
     const fail = (error: unknown): void => {
-      failure ??= error;
+      failure ??= error instanceof Error ? error : new Error(String(error));
       stream.cancel();
       stream.resume();
     };

@@ -1,6 +1,6 @@
 /** Reads why a call failed: its status, and the server's typed refusal where there is one. */
 import { fromBinary } from "@bufbuild/protobuf";
-import { Metadata, status, type ServiceError } from "@grpc/grpc-js";
+import { type Metadata, status, type ServiceError } from "@grpc/grpc-js";
 import { Refusal_Reason, RefusalSchema, type Refusal } from "../../gen/rollcall/v1/model_pb.js";
 import { oneLine } from "../updater/one-line.ts";
 

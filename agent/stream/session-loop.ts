@@ -126,7 +126,10 @@ async function attempt(
     );
     if (!signal.aborted) {
       const level = isTurnedAway(end.failure) ? "error" : "warn";
-      options.log[level](end.wasWelcomed ? "disconnected" : "connect_failed", { server, cause: failureText(end.failure) });
+      options.log[level](end.wasWelcomed ? "disconnected" : "connect_failed", {
+        server,
+        cause: failureText(end.failure),
+      });
     }
     return end;
   } finally {

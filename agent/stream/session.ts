@@ -69,7 +69,11 @@ const MAX_QUEUED_MESSAGES = 64;
 type Stream = ClientDuplexStream<AgentMessage, ServerMessage>;
 
 /** Runs one session to its end. Aborting `signal` cuts it off. Never throws. */
-export async function runSession(options: SessionOptions, listener: SessionListener, signal: AbortSignal): Promise<SessionEnd> {
+export async function runSession(
+  options: SessionOptions,
+  listener: SessionListener,
+  signal: AbortSignal,
+): Promise<SessionEnd> {
   const ending = new AbortController();
   const stream: Stream = options.client.makeBidiStreamRequest(
     CONNECT.path,

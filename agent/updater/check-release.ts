@@ -32,7 +32,11 @@ const DIGEST_BYTES = 32;
  * *Throws* UpdateError: digest_mismatch, download_failed (no manifest that this
  * agent understands), wrong_version, preflight_wrong_platform.
  */
-export function checkRelease(command: CommandUpdate, delivered: FetchManifestResponse, platform: string): CheckedRelease {
+export function checkRelease(
+  command: CommandUpdate,
+  delivered: FetchManifestResponse,
+  platform: string,
+): CheckedRelease {
   const manifest = readManifest(command, delivered.manifest);
   if (manifest.product !== command.package) {
     throw failed(`the release is one of ${manifest.product}, not of ${command.package}`);
@@ -47,7 +51,8 @@ export function checkRelease(command: CommandUpdate, delivered: FetchManifestRes
   const described = findArtifact(manifest, platform);
   const sizeBytes = Number(described.sizeBytes);
   const { blockSizeBytes, sha256 } = described;
-  if (sizeBytes > MAX_ARTIFACT_BYTES) throw failed(`the artifact has ${sizeBytes} bytes, at most ${MAX_ARTIFACT_BYTES} are taken`);
+  if (sizeBytes > MAX_ARTIFACT_BYTES)
+    throw failed(`the artifact has ${sizeBytes} bytes, at most ${MAX_ARTIFACT_BYTES} are taken`);
   const blockCount = countBlocks(sizeBytes, blockSizeBytes);
   if (blockCount > MAX_BLOCKS) throw failed(`the artifact has ${blockCount} blocks, at most ${MAX_BLOCKS} are taken`);
   return {
@@ -58,7 +63,8 @@ export function checkRelease(command: CommandUpdate, delivered: FetchManifestRes
 }
 
 function readManifest(command: CommandUpdate, bytes: Uint8Array): Manifest {
-  if (bytes.length > MAX_MANIFEST_BYTES) throw failed(`the manifest has ${bytes.length} bytes, at most ${MAX_MANIFEST_BYTES} are read`);
+  if (bytes.length > MAX_MANIFEST_BYTES)
+    throw failed(`the manifest has ${bytes.length} bytes, at most ${MAX_MANIFEST_BYTES} are read`);
   requireDigest("the manifest", bytes, Buffer.from(command.manifestSha256).toString("hex"));
   try {
     return decodeManifest(bytes);
@@ -85,13 +91,19 @@ function readBlockList(list: Uint8Array, blockCount: number, expectedSha256: str
   requireDigest("the block list", list, expectedSha256);
   // A copy, since the list is a view of the message that brought it.
   const digests = Buffer.from(list);
-  return Array.from({ length: blockCount }, (_, index) => digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES));
+  return Array.from({ length: blockCount }, (_, index) =>
+    digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES),
+  );
 }
 
 function requireDigest(what: string, bytes: Uint8Array, expectedSha256: string): void {
   const actualSha256 = hash("sha256", bytes, "hex");
   if (actualSha256 === expectedSha256) return;
-  throw new UpdateError(JobReason.DIGEST_MISMATCH, { expectedSha256, actualSha256, detail: `${what} does not have the sha256 that was announced` });
+  throw new UpdateError(JobReason.DIGEST_MISMATCH, {
+    expectedSha256,
+    actualSha256,
+    detail: `${what} does not have the sha256 that was announced`,
+  });
 }
 
 function failed(sentence: string, cause?: unknown): UpdateError {

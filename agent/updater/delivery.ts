@@ -9,7 +9,12 @@ export interface Delivery {
    * Streams blocks, in the order asked for. Resolves when the server has sent all it will.
    * `take` may return a promise: no further block is read before enough of them are settled.
    */
-  fetchBlocks(jobId: string, ranges: readonly Range[], take: (block: FetchBlocksResponse) => Promise<void>, signal: AbortSignal): Promise<void>;
+  fetchBlocks(
+    jobId: string,
+    ranges: readonly Range[],
+    take: (block: FetchBlocksResponse) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 /** A delivery that will not succeed however often it is tried: the server said that this host may not have it. */

@@ -32,7 +32,8 @@ export async function fetchBlocks(
   await fetchPersistently(context, async (delivery, advanced, signal) => {
     const take = async (block: FetchBlocksResponse): Promise<void> => {
       const { index } = block;
-      if (!plan.isMissing(index) || arriving.has(index)) throw failed(`the server sent block ${index}, which was not asked for`);
+      if (!plan.isMissing(index) || arriving.has(index))
+        throw failed(`the server sent block ${index}, which was not asked for`);
       arriving.add(index);
       try {
         const bytes = await checkBlock(block, blockSize(release, index), blockDigests[index]);
@@ -59,7 +60,11 @@ function blockSize(release: CheckedRelease, index: number): number {
   return Math.min(blockSizeBytes, sizeBytes - index * blockSizeBytes);
 }
 
-async function checkBlock(block: FetchBlocksResponse, sizeBytes: number, digest: Buffer | undefined): Promise<Uint8Array> {
+async function checkBlock(
+  block: FetchBlocksResponse,
+  sizeBytes: number,
+  digest: Buffer | undefined,
+): Promise<Uint8Array> {
   const bytes = await decode(block, sizeBytes);
   const actual = hash("sha256", bytes, "buffer");
   if (digest === undefined || bytes.length !== sizeBytes || !actual.equals(digest)) {
@@ -74,7 +79,8 @@ async function checkBlock(block: FetchBlocksResponse, sizeBytes: number, digest:
 
 async function decode(block: FetchBlocksResponse, sizeBytes: number): Promise<Uint8Array> {
   if (block.encoding === BlockEncoding.IDENTITY) return block.data;
-  if (block.encoding !== BlockEncoding.ZSTD) throw failed(`block ${block.index} came in an unknown encoding (${block.encoding})`);
+  if (block.encoding !== BlockEncoding.ZSTD)
+    throw failed(`block ${block.index} came in an unknown encoding (${block.encoding})`);
   try {
     return await inflate(block.data, { maxOutputLength: sizeBytes });
   } catch (error) {

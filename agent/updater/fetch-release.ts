@@ -43,7 +43,12 @@ export async function fetchPersistently<T>(
   const signal = AbortSignal.any([context.signal, stalled.signal]);
   let advancedAtMs = clock.monotonicMs();
   let lastProblem = "no server was connected";
-  using _watch = watchForStall(clock, signal, () => advancedAtMs + limits.stalledMs, () => stalled.abort());
+  using _watch = watchForStall(
+    clock,
+    signal,
+    () => advancedAtMs + limits.stalledMs,
+    () => stalled.abort(),
+  );
   for (;;) {
     try {
       const delivery = context.source();

@@ -28,7 +28,9 @@ export interface StageContext extends FetchContext {
 export async function stageRelease(command: CommandUpdate, context: StageContext): Promise<CheckedRelease> {
   const { platform, signal } = context;
   checkCommand(command, context);
-  const delivered = await fetchPersistently(context, (delivery, _advanced, until) => delivery.fetchManifest(command.jobId, until));
+  const delivered = await fetchPersistently(context, (delivery, _advanced, until) =>
+    delivery.fetchManifest(command.jobId, until),
+  );
   const release = checkRelease(command, delivered, platform.name);
   await platform.preflight(release.artifact, context.reserveBytes);
   signal.throwIfAborted();
@@ -53,7 +55,10 @@ function checkCommand(command: CommandUpdate, context: StageContext): void {
     throw new UpdateError(JobReason.WRONG_VERSION, {
       expectedVersion: command.fromVersion,
       actualVersion: context.ownVersion,
-      detail: oneLine(`the job updates ${command.fromVersion} to ${command.toVersion}, but ${context.ownVersion} runs here`, 500),
+      detail: oneLine(
+        `the job updates ${command.fromVersion} to ${command.toVersion}, but ${context.ownVersion} runs here`,
+        500,
+      ),
     });
   }
 }

@@ -9,7 +9,7 @@ import {
   type LastUpdate,
   type UpdateProgress,
 } from "../../gen/rollcall/v1/agent_pb.js";
-import { JobDetailsSchema, JobReason, type JobDetails } from "../../gen/rollcall/v1/model_pb.js";
+import { JobDetailsSchema, type JobReason, type JobDetails } from "../../gen/rollcall/v1/model_pb.js";
 import { findViolation } from "../../gen/rules.ts";
 import { oneLine } from "./one-line.ts";
 import { systemErrorCode } from "./system-error.ts";
@@ -27,7 +27,11 @@ export function toUpdateError(error: unknown, fallback: JobReason): UpdateError 
 export function toJobDetails(details: FailureDetails): JobDetails {
   const message = create(JobDetailsSchema, details);
   message.detail = oneLine(message.detail, 500);
-  for (let bad = findViolation(JobDetailsSchema, message); bad !== undefined; bad = findViolation(JobDetailsSchema, message)) {
+  for (
+    let bad = findViolation(JobDetailsSchema, message);
+    bad !== undefined;
+    bad = findViolation(JobDetailsSchema, message)
+  ) {
     const name = bad.field;
     const field = JobDetailsSchema.fields.find((candidate) => candidate.jsonName === name);
     if (field === undefined) return create(JobDetailsSchema);

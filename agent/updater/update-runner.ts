@@ -37,7 +37,13 @@ import { UpdateError } from "./update-error.ts";
 import { UPDATE_LIMITS, type UpdateLimits } from "./update-limits.ts";
 import type { UpdateLink } from "./update-link.ts";
 import type { Settlement, UpdatePlatform } from "./update-platform.ts";
-import { failedLastUpdate, failedProgress, settledLastUpdate, succeededLastUpdate, toUpdateError } from "./update-report.ts";
+import {
+  failedLastUpdate,
+  failedProgress,
+  settledLastUpdate,
+  succeededLastUpdate,
+  toUpdateError,
+} from "./update-report.ts";
 
 /** What a runner is made of. */
 export interface UpdateRunnerOptions {
@@ -252,7 +258,11 @@ export class UpdateRunner implements AsyncDisposable {
 
   #fail(job: RunningJob, error: UpdateError): void {
     const { jobId } = job.command;
-    this.#options.log.error("update_failed", { job_id: jobId, reason: JobReason[error.reason].toLowerCase(), cause: error.message });
+    this.#options.log.error("update_failed", {
+      job_id: jobId,
+      reason: JobReason[error.reason].toLowerCase(),
+      cause: error.message,
+    });
     this.#state = { kind: "idle" };
     this.#lastUpdate = failedLastUpdate(jobId, error);
     this.#report(failedProgress(jobId, error));
@@ -274,7 +284,9 @@ export class UpdateRunner implements AsyncDisposable {
         const isConfirmed = await platform.confirm(jobId);
         this.#unconfirmedJobId = undefined;
         if (isConfirmed) this.#lastUpdate ??= succeededLastUpdate(jobId);
-        log[isConfirmed ? "info" : "warn"](isConfirmed ? "update_confirmed" : "update_not_confirmed", { job_id: jobId });
+        log[isConfirmed ? "info" : "warn"](isConfirmed ? "update_confirmed" : "update_not_confirmed", {
+          job_id: jobId,
+        });
       } catch (error) {
         log.error("confirm_failed", { job_id: jobId, cause: describeError(error) });
         // Only what the disk said may be otherwise the next time.
@@ -287,7 +299,15 @@ export class UpdateRunner implements AsyncDisposable {
   #repeatOutcome(ended: LastUpdate): void {
     this.#options.log.info("outcome_repeated", { job_id: ended.jobId });
     if (ended.outcome !== LastUpdate_Outcome.FAILED) this.#link?.close();
-    else this.#report(create(UpdateProgressSchema, { jobId: ended.jobId, phase: UpdatePhase.FAILED, reason: ended.reason, details: ended.details }));
+    else
+      this.#report(
+        create(UpdateProgressSchema, {
+          jobId: ended.jobId,
+          phase: UpdatePhase.FAILED,
+          reason: ended.reason,
+          details: ended.details,
+        }),
+      );
   }
 
   #reportState(): void {
