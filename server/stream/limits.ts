@@ -18,6 +18,7 @@ export interface ListenerLimits {
   /** How long the last status of a stream may take to leave before its socket is destroyed. */
   readonly flushTimeoutMs: number;
   readonly messageBytes: number;
+  /** Of one call. Held from when the agent acknowledges it; until then HTTP/2 in Node stops at 64 KiB. */
   readonly headerBytes: number;
   readonly streamsPerConnection: number;
   readonly keepaliveTimeMs: number;
