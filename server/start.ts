@@ -9,7 +9,7 @@ import { listenForWeb } from "./api/web-listener.ts";
 import { systemClock as clock, systemRandom as random } from "./clock-system.ts";
 import { certificateNames, webHostnames, type Config } from "./config.ts";
 import { openConfiguredDatabase } from "./database.ts";
-import { DEFAULT_DURATIONS } from "./domain/durations.ts";
+import { DEFAULT_DURATIONS, type Durations } from "./domain/durations.ts";
 import { createReachPoint } from "./fault-points.ts";
 import { HostIdentities } from "./identity/host-identity.ts";
 import type { Log } from "./log.ts";
@@ -40,9 +40,19 @@ export interface RunningServer extends AsyncDisposable {
 
 const DRAIN_GRACE_MS = 3_000;
 
+/** What a server is started with. */
+export interface ServerOptions {
+  readonly config: Config;
+  readonly version: string;
+  readonly log: Log;
+  /** Ends a start that is under way. */
+  readonly signal: AbortSignal;
+  readonly durations?: Durations;
+}
+
 /** Starts a server. *Throws* Error with a sentence for the operator; then nothing is left running. */
-export async function startServer(config: Config, version: string, log: Log, signal: AbortSignal): Promise<RunningServer> {
-  const durations = DEFAULT_DURATIONS;
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { config, version, log, signal, durations = DEFAULT_DURATIONS } = options;
   await using parts = new AsyncDisposableStack();
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const adminToken = await loadAdminToken(join(config.dataDir, "admin-token"), random, (path, text) => writeDurably(path, text, 0o600));

@@ -1,0 +1,95 @@
+import { describe, expect, test } from "vitest";
+import { DEFAULT_DURATIONS } from "../../../server/domain/durations.ts";
+import { DeadlineLoop } from "../../../server/watcher/deadline-loop.ts";
+import { HostMailboxes } from "../../../server/watcher/host-mailboxes.ts";
+import type { DeadlineStore, UpdateStore } from "../../../server/watcher/ports.ts";
+
+/** A database clock and a process clock that a test moves by hand. */
+function twoClocks() {
+  const time = { databaseMs: Date.UTC(2026, 0, 1), monotonicMs: 1_000 };
+  const calls: string[] = [];
+  const windows: { from: Date; to: Date }[] = [];
+  const deadlines: DeadlineStore = {
+    readClock: async () => new Date(time.databaseMs),
+    listGoneOffline: async () => [],
+    graceDeadlines: async (graceMs) => void calls.push(`grace ${graceMs}`),
+    shiftDeadlines: async (jumpMs) => void calls.push(`shift ${Math.round(jumpMs)}`),
+    touchReplica: async () => undefined,
+    touchHosts: async () => undefined,
+  };
+  const store = {
+    transaction: async (work: (tx: unknown) => Promise<unknown>) =>
+      work({
+        claimDueJobs: async (window: { from: Date; to: Date }) => {
+          windows.push(window);
+          return [];
+        },
+      }),
+  } as unknown as UpdateStore;
+  const loop = new DeadlineLoop({
+    deadlines,
+    store,
+    mailboxes: new HostMailboxes(),
+    changes: { hostChanged: () => undefined, jobChanged: () => undefined },
+    reachPoint: () => undefined,
+    clock: {
+      now: () => new Date(time.databaseMs),
+      monotonicMs: () => time.monotonicMs,
+      schedule: () => ({ [Symbol.dispose]: () => undefined }),
+    },
+    durations: DEFAULT_DURATIONS,
+    log: () => undefined,
+  });
+  const pass = (databaseMs: number, monotonicMs = databaseMs) => {
+    time.databaseMs += databaseMs;
+    time.monotonicMs += monotonicMs;
+  };
+  return { loop, calls, windows, time, pass };
+}
+
+describe("a tick", () => {
+  test("on time changes no deadline", async () => {
+    const { loop, calls, pass } = twoClocks();
+    await loop.start();
+    calls.length = 0;
+    for (let tick = 0; tick < 5; tick += 1) {
+      pass(1_000);
+      await loop.tick();
+    }
+    expect(calls).toEqual([]);
+  });
+
+  test("after the process stood still gives open jobs grace", async () => {
+    const { loop, calls, pass } = twoClocks();
+    await loop.start();
+    calls.length = 0;
+    pass(20_000);
+    await loop.tick();
+    expect(calls).toEqual(["grace 30000"]);
+  });
+
+  test.each([86_400_000, -86_400_000])("after the database's clock jumped by %i ms moves every deadline with it", async (jumpMs) => {
+    const { loop, calls, pass } = twoClocks();
+    await loop.start();
+    calls.length = 0;
+    pass(1_000 + jumpMs, 1_000);
+    await loop.tick();
+    expect(calls).toEqual([`shift ${jumpMs}`]);
+  });
+
+  test("claims only while the database's clock reads what it should", async () => {
+    const { loop, windows, time, pass } = twoClocks();
+    await loop.start();
+    pass(1_000);
+    await loop.tick();
+    const [window] = windows;
+    expect(window?.from.getTime()).toBe(time.databaseMs - DEFAULT_DURATIONS.stallMs);
+    expect(window?.to.getTime()).toBe(time.databaseMs + DEFAULT_DURATIONS.stallMs);
+  });
+});
+
+test("a starting server gives open jobs grace before it looks at deadlines", async () => {
+  const { loop, calls } = twoClocks();
+  await loop.start();
+  expect(calls).toEqual(["grace 30000"]);
+});
