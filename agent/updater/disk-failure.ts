@@ -20,7 +20,11 @@ export function readOnlyFailure(folder: string, cause: unknown): UpdateError {
   const code = systemErrorCode(cause);
   return new UpdateError(
     JobReason.PREFLIGHT_READ_ONLY,
-    { path: printablePath(folder), errorCode: code, detail: `the agent cannot write to ${printablePath(folder)} (${code ?? "unknown error"})`.slice(0, 500) },
+    {
+      path: printablePath(folder),
+      errorCode: code,
+      detail: `the agent cannot write to ${printablePath(folder)} (${code ?? "unknown error"})`.slice(0, 500),
+    },
     cause,
   );
 }
@@ -44,7 +48,12 @@ export function noSpaceFailure(folder: string, bytesFree: bigint, bytesNeeded: b
  * What the disk said while the new binary was written or read back: download_failed, except that a full disk and
  * a folder without write permission are told as what they are.
  */
-export async function stageFailure(stagedPath: string, folder: string, bytesNeeded: bigint, cause: unknown): Promise<UpdateError> {
+export async function stageFailure(
+  stagedPath: string,
+  folder: string,
+  bytesNeeded: bigint,
+  cause: unknown,
+): Promise<UpdateError> {
   if (cause instanceof UpdateError) return cause;
   if (hasErrorCode(cause, "EROFS", "EACCES")) return readOnlyFailure(folder, cause);
   if (hasErrorCode(cause, "ENOSPC", "EDQUOT")) {
@@ -54,5 +63,9 @@ export async function stageFailure(stagedPath: string, folder: string, bytesNeed
   const code = systemErrorCode(cause);
   if (code === undefined) throw cause;
   const detail = `${printablePath(stagedPath)} could not be written (${code})`;
-  return new UpdateError(JobReason.DOWNLOAD_FAILED, { path: printablePath(stagedPath), errorCode: code, detail: detail.slice(0, 500) }, cause);
+  return new UpdateError(
+    JobReason.DOWNLOAD_FAILED,
+    { path: printablePath(stagedPath), errorCode: code, detail: detail.slice(0, 500) },
+    cause,
+  );
 }

@@ -27,7 +27,11 @@ export async function removeIfPresent(path: string): Promise<boolean> {
 /** Writes a new 0600 file and makes its bytes durable, not yet its name. A leftover of that name is deleted first. */
 export async function writeNewFile(path: string, text: string): Promise<void> {
   await removeIfPresent(path);
-  await using file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+  await using file = await open(
+    path,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+    0o600,
+  );
   await file.writeFile(text);
   await file.sync();
 }

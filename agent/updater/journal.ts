@@ -51,7 +51,19 @@ const MAX_JOURNAL_BYTES = 4096;
 const VALUE_PATTERN = /^[0-9A-Za-z.+_-]{1,128}$/;
 const DIGEST_PATTERN = /^[0-9a-f]{64}$/;
 const COUNT_PATTERN = /^(?:0|[1-9][0-9]{0,15})$/;
-const KEYS = ["format", "state", "job", "from", "to", "from_version", "to_version", "sequence", "boot_id", "uptime_ms", "reason"] as const;
+const KEYS = [
+  "format",
+  "state",
+  "job",
+  "from",
+  "to",
+  "from_version",
+  "to_version",
+  "sequence",
+  "boot_id",
+  "uptime_ms",
+  "reason",
+] as const;
 
 /** The journal's text. *Throws* Error that names the value which the format cannot hold. */
 export function formatJournal(journal: Journal): string {
@@ -84,12 +96,13 @@ export function parseJournal(text: string): Journal | undefined {
     if (space < 1 || !VALUE_PATTERN.test(value)) return undefined;
     values.set(line.slice(0, space), value);
   }
-  const [format, state, jobId, fromSha256, toSha256, fromVersion, toVersion, sequence, bootId, uptimeMs, reason] = KEYS.map(
-    (key) => values.get(key) ?? "",
-  ) as unknown as StringsOf<typeof KEYS>;
-  if (values.size !== KEYS.length || format !== FORMAT || !isState(state) || jobId === "" || reason === "") return undefined;
+  const [format, state, jobId, fromSha256, toSha256, fromVersion, toVersion, sequence, bootId, uptimeMs, reason] =
+    KEYS.map((key) => values.get(key) ?? "") as unknown as StringsOf<typeof KEYS>;
+  if (values.size !== KEYS.length || format !== FORMAT || !isState(state) || jobId === "" || reason === "")
+    return undefined;
   if (!DIGEST_PATTERN.test(fromSha256) || !DIGEST_PATTERN.test(toSha256) || bootId === "") return undefined;
-  if (!COUNT_PATTERN.test(sequence) || !COUNT_PATTERN.test(uptimeMs) || fromVersion === "" || toVersion === "") return undefined;
+  if (!COUNT_PATTERN.test(sequence) || !COUNT_PATTERN.test(uptimeMs) || fromVersion === "" || toVersion === "")
+    return undefined;
   if (!Number.isSafeInteger(Number(sequence)) || !Number.isSafeInteger(Number(uptimeMs))) return undefined;
   return {
     state,

@@ -67,7 +67,13 @@ class LinuxPlatform implements UpdatePlatform {
     // This process has nothing else to do meanwhile, and the swap will ask for it.
     this.#ownDigest = digestFile(this.#paths.binary);
     this.#ownDigest.catch(() => undefined);
-    const request = { path: this.#paths.staged, configPath, stateDir, expectedVersion: artifact.version, limitMs: probeLimitMs };
+    const request = {
+      path: this.#paths.staged,
+      configPath,
+      stateDir,
+      expectedVersion: artifact.version,
+      limitMs: probeLimitMs,
+    };
     await probeBinary(request, clock, signal);
   }
 

@@ -21,7 +21,12 @@ const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
 
 /** Throws UpdateError that says what is in the way of replacing the binary here. */
-export async function checkPreflight(paths: UpdatePaths, platform: string, artifact: Artifact, reserveBytes: number): Promise<void> {
+export async function checkPreflight(
+  paths: UpdatePaths,
+  platform: string,
+  artifact: Artifact,
+  reserveBytes: number,
+): Promise<void> {
   checkPlatform(platform, artifact);
   await checkWritable(paths.folder);
   await checkWritable(paths.stateDir);
@@ -54,12 +59,16 @@ async function checkWritable(folder: string): Promise<void> {
  * A sticky parent such as /tmp lets others add names but not move ours.
  */
 async function checkOwnership(paths: UpdatePaths, realFolder: string): Promise<void> {
-  if (!(await lstat(paths.binary)).isFile()) throw unsafe(paths.binary, `${printablePath(paths.binary)} is not a regular file`);
+  if (!(await lstat(paths.binary)).isFile())
+    throw unsafe(paths.binary, `${printablePath(paths.binary)} is not a regular file`);
   for (let folder = realFolder; ; folder = dirname(folder)) {
     const { mode } = await stat(folder);
     const isOpen = (mode & WRITABLE_BY_OTHERS) !== 0;
     if (isOpen && (folder === realFolder || (mode & STICKY) === 0)) {
-      throw unsafe(folder, `${printablePath(folder)} may be written by other users (mode ${(mode & 0o7777).toString(8)})`);
+      throw unsafe(
+        folder,
+        `${printablePath(folder)} may be written by other users (mode ${(mode & 0o7777).toString(8)})`,
+      );
     }
     if (folder === dirname(folder)) return;
   }
@@ -72,7 +81,10 @@ function unsafe(path: string, detail: string): UpdateError {
 function checkMount(mountinfo: string, folder: string): void {
   if (findMount(mountinfo, folder)?.options.has("noexec") !== true) return;
   const detail = `${printablePath(folder)} does not allow programs to run (mounted noexec)`;
-  throw new UpdateError(JobReason.PREFLIGHT_NOT_EXECUTABLE, { path: printablePath(folder), detail: detail.slice(0, 500) });
+  throw new UpdateError(JobReason.PREFLIGHT_NOT_EXECUTABLE, {
+    path: printablePath(folder),
+    detail: detail.slice(0, 500),
+  });
 }
 
 async function checkSpace(paths: UpdatePaths, bytesNeeded: bigint): Promise<void> {

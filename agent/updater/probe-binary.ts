@@ -33,7 +33,9 @@ interface ProbeOutput {
   readonly isTooLong: boolean;
 }
 
-type ProbeEnd = { readonly kind: "exited"; readonly status: number | null; readonly output: ProbeOutput } | { readonly kind: "timedOut" };
+type ProbeEnd =
+  | { readonly kind: "exited"; readonly status: number | null; readonly output: ProbeOutput }
+  | { readonly kind: "timedOut" };
 
 /** Throws UpdateError (probe_failed, preflight_not_executable) unless the binary prints its version and exits with 0. */
 export async function probeBinary(request: ProbeRequest, clock: Clock, signal: AbortSignal): Promise<void> {
@@ -46,7 +48,9 @@ export async function probeBinary(request: ProbeRequest, clock: Clock, signal: A
   });
   const limit = new AbortController();
   try {
-    const timedOut = clock.sleep(request.limitMs, AbortSignal.any([signal, limit.signal])).then((): ProbeEnd => ({ kind: "timedOut" }));
+    const timedOut = clock
+      .sleep(request.limitMs, AbortSignal.any([signal, limit.signal]))
+      .then((): ProbeEnd => ({ kind: "timedOut" }));
     judge(request, await Promise.race([runToEnd(child), timedOut]));
   } catch (error) {
     throw signal.aborted ? signal.reason : describeFailure(request, error);
@@ -58,7 +62,9 @@ export async function probeBinary(request: ProbeRequest, clock: Clock, signal: A
   }
 }
 
-async function runToEnd(child: ChildProcess & { readonly stdout: Readable; readonly stderr: Readable }): Promise<ProbeEnd> {
+async function runToEnd(
+  child: ChildProcess & { readonly stdout: Readable; readonly stderr: Readable },
+): Promise<ProbeEnd> {
   const stdout = collect(child, child.stdout);
   const stderr = collect(child, child.stderr);
   const [status] = (await once(child, "exit")) as [number | null];
@@ -72,7 +78,10 @@ async function runToEnd(child: ChildProcess & { readonly stdout: Readable; reado
   };
 }
 
-async function collect(child: ChildProcess, stream: Readable): Promise<{ readonly text: string; readonly isTooLong: boolean }> {
+async function collect(
+  child: ChildProcess,
+  stream: Readable,
+): Promise<{ readonly text: string; readonly isTooLong: boolean }> {
   const chunks: Buffer[] = [];
   let length = 0;
   try {
@@ -100,7 +109,8 @@ function killGroup(child: ChildProcess): void {
 }
 
 function judge(request: ProbeRequest, end: ProbeEnd): void {
-  if (end.kind === "timedOut") throw probeFailure(request, { detail: `it did not end within ${request.limitMs / 1000} s` });
+  if (end.kind === "timedOut")
+    throw probeFailure(request, { detail: `it did not end within ${request.limitMs / 1000} s` });
   const { status, output } = end;
   if (output.isTooLong) throw probeFailure(request, { detail: `it printed more than ${MAX_OUTPUT_BYTES} bytes` });
   const exitStatus = status ?? undefined;
@@ -112,7 +122,11 @@ function judge(request: ProbeRequest, end: ProbeEnd): void {
   const [version = ""] = output.stdout.split("\n");
   if (version === request.expectedVersion) return;
   const actualVersion = isVersion(version) ? version : undefined;
-  throw probeFailure(request, { exitStatus, actualVersion, detail: oneLine(`it says that it is version ${version || "(nothing)"}`, MAX_DETAIL_LENGTH) });
+  throw probeFailure(request, {
+    exitStatus,
+    actualVersion,
+    detail: oneLine(`it says that it is version ${version || "(nothing)"}`, MAX_DETAIL_LENGTH),
+  });
 }
 
 function lastLine(text: string): string {
@@ -130,5 +144,9 @@ function describeFailure(request: ProbeRequest, error: unknown): unknown {
   if (errorCode === undefined) return error;
   const detail = `it could not be started (${errorCode})`;
   if (errorCode !== "EACCES") return probeFailure(request, { errorCode, detail }, error);
-  return new UpdateError(JobReason.PREFLIGHT_NOT_EXECUTABLE, { path: printablePath(request.path), errorCode, detail }, error);
+  return new UpdateError(
+    JobReason.PREFLIGHT_NOT_EXECUTABLE,
+    { path: printablePath(request.path), errorCode, detail },
+    error,
+  );
 }

@@ -42,7 +42,8 @@ export async function settleUpdate(paths: UpdatePaths, ownVersion: string): Prom
 async function resolveUnconfirmed(paths: UpdatePaths, journal: Journal): Promise<Journal> {
   const { sha256 } = await digestFile(paths.binary);
   const verdict = await readVerdict(paths, journal.jobId);
-  if (sha256 === journal.toSha256) return verdict?.decision === "confirmed" ? { ...journal, state: "confirmed" } : journal;
+  if (sha256 === journal.toSha256)
+    return verdict?.decision === "confirmed" ? { ...journal, state: "confirmed" } : journal;
   if (sha256 !== journal.fromSha256) return { ...journal, state: "failed", reason: "wrong_version" };
   if (verdict?.decision === "restored") return { ...journal, state: "rolled_back", reason: verdict.reason };
   return { ...journal, state: "failed", reason: "agent_restarted" };
@@ -56,9 +57,21 @@ function describe(paths: UpdatePaths, journal: Journal, ownVersion: string): Set
     case "confirmed":
       return { kind: "ended", jobId, outcome: "succeeded", reason: JobReason.UNSPECIFIED, details: {} };
     case "rolled_back":
-      return { kind: "ended", jobId, outcome: "rolledBack", reason: readJournalReason(journal.reason), details: describeFacts(paths, journal, ownVersion) };
+      return {
+        kind: "ended",
+        jobId,
+        outcome: "rolledBack",
+        reason: readJournalReason(journal.reason),
+        details: describeFacts(paths, journal, ownVersion),
+      };
     case "failed":
-      return { kind: "ended", jobId, outcome: "failed", reason: readJournalReason(journal.reason), details: describeFacts(paths, journal, ownVersion) };
+      return {
+        kind: "ended",
+        jobId,
+        outcome: "failed",
+        reason: readJournalReason(journal.reason),
+        details: describeFacts(paths, journal, ownVersion),
+      };
   }
 }
 

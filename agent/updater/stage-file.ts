@@ -165,10 +165,16 @@ function checkContent(paths: UpdatePaths, platform: string, artifact: Artifact, 
   const path = printablePath(paths.staged);
   if (actual.sizeBytes !== artifact.sizeBytes || actual.sha256 !== artifact.sha256) {
     const detail = `the file has ${actual.sizeBytes} bytes of ${artifact.sizeBytes} and sha256 ${actual.sha256}`;
-    throw new UpdateError(JobReason.DIGEST_MISMATCH, { path, expectedSha256: artifact.sha256, actualSha256: actual.sha256, detail });
+    throw new UpdateError(JobReason.DIGEST_MISMATCH, {
+      path,
+      expectedSha256: artifact.sha256,
+      actualSha256: actual.sha256,
+      detail,
+    });
   }
   const artifactPlatform = readElfPlatform(actual.head);
   if (artifactPlatform === platform) return;
-  const detail = artifactPlatform === undefined ? "the file is not a Linux program" : `the file is a ${artifactPlatform} program`;
+  const detail =
+    artifactPlatform === undefined ? "the file is not a Linux program" : `the file is a ${artifactPlatform} program`;
   throw new UpdateError(JobReason.PREFLIGHT_WRONG_PLATFORM, { path, platform, artifactPlatform, detail });
 }

@@ -121,12 +121,18 @@ async function isReplaced(paths: UpdatePaths): Promise<boolean> {
 }
 
 function commitExpired(): UpdateError {
-  return new UpdateError(JobReason.COMMIT_EXPIRED, { detail: "the commit came too late or was withdrawn; nothing was replaced" });
+  return new UpdateError(JobReason.COMMIT_EXPIRED, {
+    detail: "the commit came too late or was withdrawn; nothing was replaced",
+  });
 }
 
 /** What stood in the way of the swap, in the words of the server. */
 export function swapFailed(paths: UpdatePaths, cause: unknown): UpdateError {
   const errorCode = systemErrorCode(cause);
   const path = printablePath(paths.binary);
-  return new UpdateError(JobReason.SWAP_FAILED, { path, errorCode, detail: `${path} could not be replaced (${errorCode ?? String(cause)})`.slice(0, 500) }, cause);
+  return new UpdateError(
+    JobReason.SWAP_FAILED,
+    { path, errorCode, detail: `${path} could not be replaced (${errorCode ?? String(cause)})`.slice(0, 500) },
+    cause,
+  );
 }

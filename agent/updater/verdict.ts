@@ -23,7 +23,8 @@ export interface Verdict {
 }
 
 const MAX_VERDICT_BYTES = 1024;
-const VERDICT_PATTERN = /^decision (confirmed|restored)\njob ([0-9A-Za-z.+_-]{1,128})\nreason ([0-9A-Za-z.+_-]{1,128})\nend\n$/;
+const VERDICT_PATTERN =
+  /^decision (confirmed|restored)\njob ([0-9A-Za-z.+_-]{1,128})\nreason ([0-9A-Za-z.+_-]{1,128})\nend\n$/;
 
 /** Decides that this job's update is good, unless the guard decided otherwise first. *Shape*: the verdict that stands. */
 export async function decideConfirmed(paths: UpdatePaths, jobId: string): Promise<Verdict> {
@@ -37,7 +38,8 @@ export async function decideConfirmed(paths: UpdatePaths, jobId: string): Promis
 
 /** The verdict about this job. *Shape*: `undefined` when none was reached. */
 export async function readVerdict(paths: UpdatePaths, jobId: string): Promise<Verdict | undefined> {
-  const [, decision, job = "", reason = ""] = VERDICT_PATTERN.exec((await readShortFile(paths.verdict, MAX_VERDICT_BYTES)) ?? "") ?? [];
+  const [, decision, job = "", reason = ""] =
+    VERDICT_PATTERN.exec((await readShortFile(paths.verdict, MAX_VERDICT_BYTES)) ?? "") ?? [];
   if (job !== jobId || (decision !== "confirmed" && decision !== "restored")) return undefined;
   return { decision, jobId, reason };
 }

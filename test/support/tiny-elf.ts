@@ -11,7 +11,7 @@ export interface TinyElf {
   /** 1 for stdout (the default), 2 for stderr. */
   readonly stream?: 1 | 2;
   /** How it goes on after printing; exit 0 when left out. */
-  readonly then?: { readonly exit: number } | "hang" | "repeat";
+  readonly ending?: { readonly exit: number } | "hang" | "repeat";
   /** Padded to this size; as small as can be when left out. */
   readonly sizeBytes?: number;
   /** e_machine; x86-64 when left out. Only that one runs here. */
@@ -22,6 +22,8 @@ const LOAD_ADDRESS = 0x400000;
 const HEADER_BYTES = 64 + 56;
 const X86_64 = 62;
 const SYSCALL = [0x0f, 0x05];
+/** lea rsi, [rip + disp32] */
+const LEA_RSI_RIP = [0x48, 0x8d, 0x35];
 const SYS_WRITE = 1;
 const SYS_PAUSE = 34;
 const SYS_EXIT_GROUP = 231;
@@ -68,18 +70,19 @@ function assemble(textLength: number, elf: TinyElf): Buffer {
   const writeText = (distance: number): number[] => [
     ...setRegister(0xb8, SYS_WRITE),
     ...setRegister(0xbf, elf.stream ?? 1),
-    ...[0x48, 0x8d, 0x35, ...littleEndian(distance)], // lea rsi, [rip + distance]
+    ...LEA_RSI_RIP,
+    ...littleEndian(distance),
     ...setRegister(0xba, textLength),
     ...SYSCALL,
   ];
-  const ending = assembleEnding(elf.then ?? { exit: 0 }, writeText(0).length);
+  const ending = assembleEnding(elf.ending ?? { exit: 0 }, writeText(0).length);
   // The text follows the code; the distance counts from the instruction after lea.
   return Buffer.from([...writeText(setRegister(0xba, textLength).length + SYSCALL.length + ending.length), ...ending]);
 }
 
-function assembleEnding(then: NonNullable<TinyElf["then"]>, bytesBefore: number): number[] {
-  if (then === "repeat") return jumpBack(bytesBefore);
-  if (then !== "hang") return [...setRegister(0xb8, SYS_EXIT_GROUP), ...setRegister(0xbf, then.exit), ...SYSCALL];
+function assembleEnding(ending: NonNullable<TinyElf["ending"]>, bytesBefore: number): number[] {
+  if (ending === "repeat") return jumpBack(bytesBefore);
+  if (ending !== "hang") return [...setRegister(0xb8, SYS_EXIT_GROUP), ...setRegister(0xbf, ending.exit), ...SYSCALL];
   const pause = [...setRegister(0xb8, SYS_PAUSE), ...SYSCALL];
   return [...pause, ...jumpBack(pause.length)];
 }

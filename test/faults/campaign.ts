@@ -1,0 +1,111 @@
+/**
+ * A campaign: the same program, interrupted once at every point of its run, and
+ * after each interruption the same questions. It knows neither the program nor
+ * the questions; both come with the case.
+ */
+import {
+  run,
+  runWithFault,
+  traceCalls,
+  type Fault,
+  type FaultPoint,
+  type FaultSubject,
+  type RunEnd,
+  type TracedCall,
+} from "./strace-plan.ts";
+
+/** One host, freshly prepared, with the program that is about to update it. */
+export interface FaultCase extends AsyncDisposable {
+  readonly subject: FaultSubject;
+  /** The folder that differs between two cases. */
+  readonly root: string;
+  /** Asks whether the host is as it must be, now and after recovery. *Shape*: what is not, in words. */
+  findProblems(fault: Fault | "none", end: RunEnd): Promise<readonly string[]>;
+}
+
+/** Makes the host of one run. */
+export type PrepareCase = () => Promise<FaultCase>;
+
+/** What a campaign did and found. */
+export interface CampaignReport {
+  readonly runs: number;
+  /** Each with its point and fault. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Lists a program's points from two undisturbed runs.
+ *
+ * *Throws* Error when the runs differ: then a number would not mean the same call twice. With `order: "counts"`
+ * only the number of calls of each name has to agree, for programs that do several things at once.
+ */
+export async function planPoints(
+  prepare: PrepareCase,
+  order: "exact" | "counts" = "exact",
+): Promise<readonly TracedCall[]> {
+  const lists: (readonly TracedCall[])[] = [];
+  for (let round = 0; round < 2; round += 1) {
+    await using host = await prepare();
+    lists.push(await traceCalls(host.subject, host.root));
+  }
+  const [first, second] = lists.map((calls) => describeCalls(calls, order));
+  if (first !== second) throw new Error(`two undisturbed runs differ:\n${first}\n--\n${second}`);
+  return lists[0] ?? [];
+}
+
+function describeCalls(calls: readonly TracedCall[], order: "exact" | "counts"): string {
+  if (order === "exact") return calls.map((call) => call.shown).join("\n");
+  return calls
+    .map((call) => `${call.syscall} ${call.nth}`)
+    .toSorted()
+    .join("\n");
+}
+
+interface Job {
+  readonly point: FaultPoint | undefined;
+  readonly fault: Fault | "none";
+}
+
+/** Runs one case for each fault at each point, and an undisturbed one, `lanes` at a time. */
+export async function runCampaign(
+  prepare: PrepareCase,
+  points: readonly FaultPoint[],
+  faults: readonly Fault[],
+  lanes: number,
+): Promise<CampaignReport> {
+  const jobs: readonly Job[] = [
+    ...faults.flatMap((fault) => points.map((point) => ({ point, fault }))),
+    { point: undefined, fault: "none" },
+  ];
+  const problems: string[] = [];
+  const queue = jobs.values();
+  await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      // One iterator for all lanes: each takes the next job when it is free.
+      for (const { point, fault } of queue) {
+        const found = await runOnce(prepare, point, fault);
+        problems.push(
+          ...found.map(
+            (problem) => `${fault} at ${point === undefined ? "the end" : `${point.syscall} ${point.nth}`}: ${problem}`,
+          ),
+        );
+      }
+    }),
+  );
+  return { runs: jobs.length, problems };
+}
+
+async function runOnce(
+  prepare: PrepareCase,
+  point: FaultPoint | undefined,
+  fault: Fault | "none",
+): Promise<readonly string[]> {
+  await using host = await prepare();
+  if (point === undefined || fault === "none") {
+    return await host.findProblems("none", await run(host.subject.command, host.subject.args, host.subject.env));
+  }
+  const end = await runWithFault(host.subject, point, fault);
+  if (!end.wasHit) return [`the point was missed: ${end.status ?? end.signal} ${end.stdout}${end.stderr}`];
+  // Awaited here: the host is gone once this returns.
+  return await host.findProblems(fault, end);
+}

@@ -1,0 +1,68 @@
+/**
+ * One start of an agent that has nothing to do but update itself: it settles
+ * what was before, confirms it if it must, and runs the updater's own code over
+ * the artifact it is given. Prints one JSON line for each thing it learned.
+ *
+ * Exit status: 0 swapped, 3 the update failed for a reason that the server knows.
+ */
+import { readFile } from "node:fs/promises";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createLinuxPlatform } from "../../agent/updater/linux-platform.ts";
+import { UpdateError } from "../../agent/updater/update-error.ts";
+import type { UpdatePlatform } from "../../agent/updater/update-platform.ts";
+import { updateBadly } from "./broken-updater.ts";
+import type { HarnessOrder } from "./harness-order.ts";
+
+async function main(order: HarnessOrder): Promise<void> {
+  const delay = monitorEventLoopDelay({ resolution: 10 });
+  delay.enable();
+  const platform = createLinuxPlatform({
+    ...order,
+    clock: { monotonicMs: () => performance.now(), sleep: (delayMs, signal) => sleep(delayMs, undefined, { signal }) },
+  });
+  const settlement = await platform.settle();
+  say({ event: "settled", settlement });
+  if (settlement.kind === "unconfirmed")
+    say({ event: "confirmed", isConfirmed: await platform.confirm(settlement.jobId) });
+  const bytes = await readFile(order.artifactPath);
+  if (order.flaw === undefined) await update(platform, order, bytes);
+  else await updateBadly(order.flaw, order, bytes);
+  say({ event: "swapped", longestStallMs: Math.round(delay.max / 1e6) });
+}
+
+async function update(platform: UpdatePlatform, order: HarnessOrder, bytes: Uint8Array): Promise<void> {
+  const { artifact, jobId, ownVersion: fromVersion } = order;
+  try {
+    await platform.preflight(artifact, 0);
+    const stage = await platform.openStage(artifact);
+    for (let start = 0, index = 0; start < bytes.length; start += artifact.blockSizeBytes, index += 1) {
+      await stage.write(index, bytes.subarray(start, start + artifact.blockSizeBytes));
+    }
+    await stage.complete();
+    await platform.probe(artifact, new AbortController().signal);
+    await platform.swap(artifact, {
+      jobId,
+      fromVersion,
+      toVersion: artifact.version,
+      sequence: 2,
+      isStillAllowed: () => true,
+    });
+  } catch (error) {
+    if (!(error instanceof UpdateError)) throw error;
+    await platform.discard();
+    say({ event: "failed", reason: error.reason, errorCode: error.details.errorCode, detail: error.details.detail });
+    process.exitCode = 3;
+    throw error;
+  }
+}
+
+function say(line: object): void {
+  console.log(JSON.stringify(line));
+}
+
+await main(JSON.parse(process.argv[2] ?? "") as HarnessOrder).catch((error: unknown) => {
+  if (process.exitCode === 3) return;
+  console.error(error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,232 @@
+/**
+ * A host as the updater finds it, and what must hold on it after any
+ * interruption.
+ *
+ * It runs version 1, which an earlier update brought in place of version 0: so
+ * there is an `.old`, a confirmed journal and a verdict already, and an updater
+ * or a guard that reaches for the wrong `.old` is seen.
+ */
+import { mkdir, mkdtemp, open, realpath, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { syncFolder } from "../../agent/updater/durable-file.ts";
+import { formatJournal, readJournal, type Journal } from "../../agent/updater/journal.ts";
+import { updatePaths, type UpdatePaths } from "../../agent/updater/update-paths.ts";
+import type { Artifact } from "../../agent/updater/update-platform.ts";
+import { describeArtifact, digestOf } from "../agent/updater/update-fixture.ts";
+import { buildVersionElf } from "../support/tiny-elf.ts";
+import type { FaultCase } from "./campaign.ts";
+import type { Flaw, HarnessOrder } from "./harness-order.ts";
+import { run, type Fault, type RunEnd } from "./strace-plan.ts";
+
+interface Version {
+  readonly bytes: Buffer;
+  readonly artifact: Artifact;
+}
+
+/** What all hosts of a campaign share: the program in one file and the versions it installs. */
+export interface UpdaterKit extends AsyncDisposable {
+  readonly folder: string;
+  readonly program: string;
+  readonly versions: readonly [Version, Version, Version, Version];
+}
+
+const EARLIER_JOB = "00000000-0000-4000-8000-000000000001";
+const JOB = "00000000-0000-4000-8000-000000000002";
+const LATER_JOB = "00000000-0000-4000-8000-000000000003";
+const SIZE_BYTES = 400_000;
+
+/** Bundles the harness, so that its start costs little, and writes the versions down. */
+export async function createUpdaterKit(): Promise<UpdaterKit> {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), "rollcall-faults-")));
+  const program = join(folder, "harness.mjs");
+  await build({
+    entryPoints: [new URL("updater-harness.ts", import.meta.url).pathname],
+    outfile: program,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node24",
+    logLevel: "error",
+  });
+  const create = async (version: string): Promise<Version> => {
+    const bytes = buildVersionElf(version, SIZE_BYTES);
+    await writeFile(join(folder, version), bytes);
+    return { bytes, artifact: describeArtifact(bytes, version) };
+  };
+  const versions = [
+    await create("0.0.0"),
+    await create("1.0.0"),
+    await create("2.0.0"),
+    await create("3.0.0"),
+  ] as const;
+  return { folder, program, versions, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+}
+
+/** A fresh host below `parent`, every byte of it durable, about to update from version 1 to version 2. */
+export async function prepareUpdaterHost(
+  kit: UpdaterKit,
+  parent = kit.folder,
+  flaw?: Flaw,
+): Promise<FaultCase & { readonly host: UpdaterHost }> {
+  const root = await mkdtemp(join(parent, "host-"));
+  const host = new UpdaterHost(kit, root, updatePaths(join(root, "bin", "agent"), join(root, "state")));
+  await host.install();
+  const { folder, stateDir, binary, staged, old, oldTemporary, journal, journalTemporary, verdict, verdictTemporary } =
+    host.paths;
+  return {
+    host,
+    root,
+    subject: {
+      command: process.execPath,
+      args: [kit.program, JSON.stringify(host.order(JOB, 1, 2, flaw))],
+      env: {},
+      paths: [
+        folder,
+        stateDir,
+        binary,
+        staged,
+        old,
+        oldTemporary,
+        journal,
+        journalTemporary,
+        verdict,
+        verdictTemporary,
+      ],
+    },
+    findProblems: (fault, end) => host.findProblems(fault, end),
+    [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
+  };
+}
+
+/** The files of one host and the questions about them. */
+export class UpdaterHost {
+  readonly paths: UpdatePaths;
+  readonly #kit: UpdaterKit;
+  readonly #root: string;
+
+  constructor(kit: UpdaterKit, root: string, paths: UpdatePaths) {
+    this.#kit = kit;
+    this.#root = root;
+    this.paths = paths;
+  }
+
+  async install(): Promise<void> {
+    const [zero, one] = this.#kit.versions;
+    const digests = { fromSha256: zero.artifact.sha256, toSha256: one.artifact.sha256 };
+    const journal: Journal = {
+      state: "confirmed",
+      jobId: EARLIER_JOB,
+      ...digests,
+      fromVersion: "0.0.0",
+      toVersion: "1.0.0",
+      sequence: 1,
+      bootId: "boot",
+      uptimeMs: 1,
+      reason: "none",
+    };
+    await mkdir(this.paths.folder, { mode: 0o700 });
+    await mkdir(this.paths.stateDir, { mode: 0o700 });
+    await writeDurably(this.paths.binary, one.bytes, 0o755);
+    await writeDurably(this.paths.old, zero.bytes, 0o755);
+    await writeDurably(this.paths.journal, Buffer.from(formatJournal(journal)), 0o600);
+    await writeDurably(
+      this.paths.verdict,
+      Buffer.from(`decision confirmed\njob ${EARLIER_JOB}\nreason none\nend\n`),
+      0o600,
+    );
+    for (const folder of [this.paths.folder, this.paths.stateDir, this.#root, join(this.#root, "..")])
+      await syncFolder(folder);
+  }
+
+  order(jobId: string, from: 1 | 2, to: 2 | 3, flaw?: Flaw): HarnessOrder {
+    const { artifact } = this.#kit.versions[to];
+    return {
+      binaryPath: this.paths.binary,
+      stateDir: this.paths.stateDir,
+      configPath: join(this.#root, "agent.json"),
+      ownVersion: this.#kit.versions[from].artifact.version,
+      artifactPath: join(this.#kit.folder, artifact.version),
+      artifact,
+      jobId,
+      flaw,
+    };
+  }
+
+  /** First as the interruption left it; then a guard's and a next start's view; then a second attempt, to version 3. */
+  async findProblems(fault: Fault | "none", end: RunEnd): Promise<readonly string[]> {
+    const running = await this.#versionAt(this.paths.binary);
+    const old = await this.#versionAt(this.paths.old);
+    const journal = await readJournal(this.paths);
+    const problems: string[] = [];
+    if (running !== 1 && running !== 2) return [`the binary is ${describeVersion(running)}`];
+    if (old === undefined) problems.push("`.old` is not whole");
+    if (running === 2 && old !== 1) problems.push(`version 2 stands, and \`.old\` is ${describeVersion(old)}`);
+    if (journal === undefined) problems.push("the journal cannot be read");
+    if (running === 2 && (journal?.jobId !== JOB || journal.toSha256 !== this.#kit.versions[2].artifact.sha256))
+      problems.push("version 2 stands, and the journal does not say so");
+    if (running === 2 && fault !== "kill" && end.status === 3 && !end.stdout.includes("is in place"))
+      problems.push("version 2 stands, and the failure did not say so");
+    if (end.status === 0 && running !== 2) problems.push("it reported success, and version 1 stands");
+    if (fault !== "kill" && end.status === 1 && end.stdout.includes('"settled"'))
+      problems.push(`it failed without a reason: ${end.stderr}`);
+    const said = await run(this.paths.binary, [], {});
+    if (said.stdout !== `${this.#kit.versions[running].artifact.version}\n`)
+      problems.push(`the binary does not run: ${said.status ?? said.signal}`);
+    return [...problems, ...(await this.#findProblemsOfNextStart(running, journal))];
+  }
+
+  async #findProblemsOfNextStart(running: 1 | 2, journal: Journal | undefined): Promise<readonly string[]> {
+    const next = await run(
+      process.execPath,
+      [this.#kit.program, JSON.stringify(this.order(LATER_JOB, running, 3))],
+      {},
+    );
+    const problems: string[] = [];
+    if (next.status !== 0)
+      problems.push(`the next start ended with ${next.status ?? next.signal}: ${next.stdout}${next.stderr}`);
+    if ((await this.#versionAt(this.paths.binary)) !== 3) problems.push("the second attempt did not bring version 3");
+    if ((await this.#versionAt(this.paths.old)) !== running)
+      problems.push("after the second attempt `.old` is not its predecessor");
+    const expected = expectedReport(running, journal);
+    if (!next.stdout.includes(expected)) problems.push(`the next start did not report ${expected}: ${next.stdout}`);
+    for (const leftover of [this.paths.staged, this.paths.oldTemporary, this.paths.journalTemporary]) {
+      if (await isThere(leftover)) problems.push(`${leftover} was left`);
+    }
+    return problems;
+  }
+
+  async #versionAt(path: string): Promise<0 | 1 | 2 | 3 | undefined> {
+    const digest = await digestOf(path);
+    const index = this.#kit.versions.findIndex((version) => version.artifact.sha256 === digest);
+    return index < 0 ? undefined : (index as 0 | 1 | 2 | 3);
+  }
+}
+
+/** What the next start must say of the last update, given what it finds. */
+function expectedReport(running: 1 | 2, journal: Journal | undefined): string {
+  if (running === 2)
+    return journal?.state === "failed"
+      ? `"jobId":"${JOB}","outcome":"failed"`
+      : `{"event":"confirmed","isConfirmed":true}`;
+  if (journal?.jobId === JOB) return `"jobId":"${JOB}","outcome":"failed"`;
+  return `"jobId":"${EARLIER_JOB}","outcome":"succeeded"`;
+}
+
+function describeVersion(version: number | undefined): string {
+  return version === undefined ? "missing or not whole" : `version ${version}`;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function writeDurably(path: string, bytes: Buffer, mode: number): Promise<void> {
+  await using file = await open(path, "w", mode);
+  await file.write(bytes, 0, bytes.length, 0);
+  await file.sync();
+}
