@@ -22,7 +22,7 @@ export async function runDemo(options: DemoOptions, print: Print, signal: AbortS
   const names = Array.from({ length: options.hosts }, (_, index) => `demo-${String(index + 1).padStart(2, "0")}`);
   const ids = await fleet.addHosts(names, signal);
   print(
-    `${ids.size} hosts online with agent ${builds.older.version}: ${ids.size}; the server's own version is ${builds.newer.version}.`,
+    `Hosts online: ${ids.size}, with agent ${builds.older.version}; the server's own version is ${builds.newer.version}.`,
   );
   if (options.auto) return await updateAll(fleet, ids, print, signal);
   print(formatGuide(fleet.server, ids.values().next().value ?? ""));

@@ -120,7 +120,7 @@ function parseReadyLine(line: string): ReadyLine | undefined {
 }
 
 /** The last lines of a log file, for an error. */
-export async function readTail(path: string): Promise<string> {
+async function readTail(path: string): Promise<string> {
   const text = await readFile(path, "utf8").catch(() => "");
   return text.split("\n").slice(-20).join("\n");
 }

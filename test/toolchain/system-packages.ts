@@ -18,6 +18,7 @@ export const SYSTEM_PACKAGES: readonly SystemPackage[] = [
   { name: "binutils", program: "strip" },
   { name: "e2fsprogs", program: "mkfs.ext4" },
   { name: "mount", program: "mount" },
+  { name: "openssl", program: "openssl" },
   { name: "python3", program: "python3" },
   { name: "strace", program: "strace" },
   { name: "util-linux", program: "prlimit" },
