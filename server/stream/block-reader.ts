@@ -16,9 +16,9 @@ export async function* readBlocks(
   file: FileHandle,
   ranges: readonly Pick<BlockRange, "first" | "count">[],
   layout: ArtifactLayout,
-): AsyncGenerator<readonly Buffer[], void, void> {
+): AsyncGenerator<readonly BlockMessage[], void, void> {
   const blocksARead = Math.max(1, Math.floor(READ_BYTES / layout.blockSizeBytes));
-  let ahead: Promise<readonly Buffer[]> | undefined;
+  let ahead: Promise<readonly BlockMessage[]> | undefined;
   try {
     for (const { first, count } of splitRanges(ranges, blocksARead)) {
       const ready = ahead;
@@ -34,7 +34,7 @@ export async function* readBlocks(
   }
 }
 
-async function read(file: FileHandle, first: number, count: number, layout: ArtifactLayout): Promise<readonly Buffer[]> {
+async function read(file: FileHandle, first: number, count: number, layout: ArtifactLayout): Promise<readonly BlockMessage[]> {
   const blocks: readonly BlockMessage[] = Array.from({ length: count }, (_, offset) => {
     const index = first + offset;
     return allocateBlockMessage(index, blockLength(index, layout));
@@ -42,5 +42,5 @@ async function read(file: FileHandle, first: number, count: number, layout: Arti
   const wanted = blocks.reduce((sum, block) => sum + block.data.length, 0);
   const { bytesRead } = await file.readv(blocks.map((block) => block.data), first * layout.blockSizeBytes);
   if (bytesRead !== wanted) throw new Error(`the artifact ends ${wanted - bytesRead} bytes too early`);
-  return blocks.map((block) => block.message);
+  return blocks;
 }

@@ -32,7 +32,7 @@ export class ConnectionGate {
   readonly #strangersByAddress = new Map<string, number>();
   /** Oldest first. */
   readonly #byHost = new Map<HostId, Set<AgentConnection>>();
-  #whenEmpty: () => void = () => {};
+  readonly #waiting: (() => void)[] = [];
   #strangers = 0;
   #refused = 0;
 
@@ -90,7 +90,7 @@ export class ConnectionGate {
       // The peer's port may be in use again already.
       if (this.#connections.get(connection.peer) === connection) this.#connections.delete(connection.peer);
       if (owner !== undefined) this.#unassign(connection, owner);
-      if (this.#connections.size === 0) this.#whenEmpty();
+      if (this.#connections.size === 0) for (const resolve of this.#waiting.splice(0)) resolve();
     });
     return true;
   }
@@ -100,10 +100,14 @@ export class ConnectionGate {
     return this.#connections.get(peer);
   }
 
-  /** Ends every connection. Resolves when all are closed. */
-  async destroyAll(): Promise<void> {
+  /** Ends every connection. */
+  destroyAll(): void {
     for (const connection of this.#connections.values()) connection.destroy();
-    if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
+  }
+
+  /** Resolves when no connection is open. */
+  async emptied(): Promise<void> {
+    if (this.#connections.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   /** A host with too many connections loses its oldest one. */

@@ -70,10 +70,10 @@ async function send(call: BlocksCall, delivery: Delivery, signal: AbortSignal, b
     throw new StreamEndedError("resourceExhausted", `this job may fetch ${remaining} more bytes, not ${wanted}: twice the artifact in all`);
   }
   await using file = await open(delivery.artifactPath, "r");
-  for await (const messages of readBlocks(file, ranges, delivery)) {
-    for (const message of messages) {
+  for await (const blocks of readBlocks(file, ranges, delivery)) {
+    for (const { message, data } of blocks) {
       signal.throwIfAborted();
-      budget.charge(jobId, message.length);
+      budget.charge(jobId, data.length);
       if (!call.write(message)) await drained(call, signal);
     }
   }

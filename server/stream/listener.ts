@@ -118,12 +118,13 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
   const shutDown = async (graceMs: number): Promise<void> => {
     const tcpClosed = once(tcp, "close");
     tcp.close();
-    const allClosed = new Promise<void>((resolve) => grpc.tryShutdown(() => resolve()));
+    // Its callback comes before the last bytes have left, so the sockets are waited for instead.
+    grpc.tryShutdown(() => {});
     sayGoodbye();
-    await untilOr(Promise.all([allClosed, tasks.settled()]), graceMs, clock);
+    await untilOr(Promise.all([gate.emptied(), tasks.settled()]), graceMs, clock);
     grpc.forceShutdown();
-    await gate.destroyAll();
-    await tcpClosed;
+    gate.destroyAll();
+    await Promise.all([gate.emptied(), tcpClosed]);
     await untilOr(tasks.settled(), graceMs, clock);
   };
   let shutDownOnce: Promise<void> | undefined;

@@ -1,0 +1,233 @@
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { status as Status, type ClientReadableStream, type ServiceError } from "@grpc/grpc-js";
+import { afterAll, describe, expect, test } from "vitest";
+import { BlockEncoding, type FetchBlocksResponse } from "../../../gen/rollcall/v1/agent_pb.js";
+import { Refusal_Reason } from "../../../gen/rollcall/v1/model_pb.js";
+import { RefusedError } from "../../../server/domain/errors.ts";
+import type { Delivery } from "../../../server/stream/ports.ts";
+import { endOf, toCallEnd, type CallEnd } from "../../support/scripted-agent.ts";
+import { openResources } from "./open-resources.ts";
+import { startProxy } from "./tcp-proxy.ts";
+import { eventually, expectClean, HOST, JOB, OTHER_HOST, startListener, type TestListener } from "./test-listener.ts";
+
+const BLOCK = 65_536;
+const folder = mkdtempSync(join(tmpdir(), "rollcall-fetch-"));
+
+/** Puts an artifact of `sizeBytes` behind the job. Its bytes differ from block to block. */
+function deliver(server: TestListener, sizeBytes: number): { readonly content: Buffer; readonly delivery: Delivery } {
+  const content = Buffer.alloc(sizeBytes);
+  for (let offset = 0; offset + 4 <= sizeBytes; offset += 4) content.writeUInt32LE((offset * 2_654_435_761) % 4_294_967_296, offset);
+  const artifactPath = join(folder, `artifact-${sizeBytes}`);
+  writeFileSync(artifactPath, content);
+  const delivery: Delivery = {
+    manifest: Buffer.from("{}"),
+    signature: Buffer.from("signature"),
+    blockList: Buffer.alloc(32 * Math.ceil(sizeBytes / BLOCK), 7),
+    artifactPath,
+    sizeBytes,
+    blockSizeBytes: BLOCK,
+  };
+  server.deliveries.delivery = delivery;
+  return { content, delivery };
+}
+
+/** Artifacts that this process has open. */
+function openArtifacts(): number {
+  return readdirSync("/proc/self/fd").filter((descriptor) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`).startsWith(folder);
+    } catch {
+      // Closed since it was listed.
+      return false;
+    }
+  }).length;
+}
+
+async function collect(call: ClientReadableStream<FetchBlocksResponse>): Promise<{ readonly blocks: readonly FetchBlocksResponse[]; readonly end: CallEnd }> {
+  const blocks: FetchBlocksResponse[] = [];
+  const end = endOf(call);
+  call.on("data", (block: FetchBlocksResponse) => blocks.push(block));
+  return { end: await end, blocks };
+}
+
+async function expectCleanFiles(server: TestListener): Promise<void> {
+  await eventually(() => server.listener.counts.transfers === 0 && openArtifacts() === 0);
+  await expectClean(server);
+  expect(server.log.entries).toHaveLength(0);
+}
+
+describe("FetchManifest", () => {
+  test("gives manifest, signature and block list of the host's own job alone", async () => {
+    await using server = await startListener();
+    const { delivery } = deliver(server, 100_000);
+    using agent = server.agent();
+    const { manifest, signature, blockList } = await agent.fetchManifest(JOB);
+    expect(Buffer.from(manifest)).toEqual(delivery.manifest);
+    expect(Buffer.from(signature)).toEqual(delivery.signature);
+    expect(Buffer.from(blockList)).toEqual(delivery.blockList);
+    using other = server.agent(OTHER_HOST);
+    const end = await other.fetchManifest(JOB).catch((error: ServiceError) => toCallEnd(error));
+    expect(end).toMatchObject({ code: Status.FAILED_PRECONDITION, refusal: { reason: Refusal_Reason.NOT_IN_JOB } });
+    const wrong = await agent.fetchManifest("x").catch((error: ServiceError) => toCallEnd(error));
+    expect(wrong).toMatchObject({ code: Status.INVALID_ARGUMENT, invalidField: { field: "jobId" } });
+    await expectCleanFiles(server);
+  });
+});
+
+describe("FetchBlocks", () => {
+  test("gives the whole artifact, byte for byte", async () => {
+    await using server = await startListener();
+    const { content } = deliver(server, 5 * 1_048_576 + 12_345);
+    using agent = server.agent();
+    const { blocks, end } = await collect(agent.fetchBlocks(JOB, [{ first: 0, count: 81 }]));
+    expect(end.code).toBe(Status.OK);
+    expect(blocks.map((block) => block.index)).toEqual(Array.from({ length: 81 }, (_, index) => index));
+    expect(blocks.every((block) => block.encoding === BlockEncoding.IDENTITY)).toBe(true);
+    const digest = createHash("sha256");
+    for (const block of blocks) digest.update(block.data);
+    expect(digest.digest("hex")).toBe(createHash("sha256").update(content).digest("hex"));
+    await expectCleanFiles(server);
+  });
+
+  test("gives ranges in the order they are asked for", async () => {
+    await using server = await startListener();
+    const { content } = deliver(server, 40 * BLOCK + 1);
+    using agent = server.agent();
+    const { blocks, end } = await collect(agent.fetchBlocks(JOB, [{ first: 39, count: 2 }, { first: 0, count: 1 }, { first: 7, count: 20 }, { first: 0, count: 1 }]));
+    expect(end.code).toBe(Status.OK);
+    expect(blocks.map((block) => block.index)).toEqual([39, 40, 0, ...Array.from({ length: 20 }, (_, index) => 7 + index), 0]);
+    for (const block of blocks) expect(content.subarray(block.index * BLOCK, (block.index + 1) * BLOCK).equals(block.data)).toBe(true);
+    await expectCleanFiles(server);
+  });
+
+  test("refuses blocks that the artifact does not have, and names the field", async () => {
+    await using server = await startListener();
+    deliver(server, 3 * BLOCK);
+    using agent = server.agent();
+    const cases = [
+      { ranges: [], field: "ranges" },
+      { ranges: [{ first: 3, count: 1 }], field: "ranges[0].first" },
+      { ranges: [{ first: 0, count: 1 }, { first: 2, count: 2 }], field: "ranges[1].count" },
+      { ranges: [{ first: 0, count: 0 }], field: "ranges[0].count" },
+      { ranges: [{ first: 8_192, count: 1 }], field: "ranges[0].first" },
+      { ranges: [{ first: 0, count: 4_294_967_295 }], field: "ranges[0].count" },
+    ];
+    for (const { ranges, field } of cases) {
+      const { blocks, end } = await collect(agent.fetchBlocks(JOB, ranges));
+      expect.soft(end, field).toMatchObject({ code: Status.INVALID_ARGUMENT, invalidField: { field } });
+      expect(blocks).toHaveLength(0);
+    }
+    await expectCleanFiles(server);
+  });
+
+  test("is for the host's own open job", async () => {
+    await using server = await startListener();
+    deliver(server, BLOCK);
+    using other = server.agent(OTHER_HOST);
+    const { end } = await collect(other.fetchBlocks(JOB, [{ first: 0, count: 1 }]));
+    expect(end).toMatchObject({ code: Status.FAILED_PRECONDITION, refusal: { reason: Refusal_Reason.NOT_IN_JOB } });
+    await expectCleanFiles(server);
+  });
+
+  test("gives each job twice its artifact and no more", async () => {
+    await using server = await startListener();
+    deliver(server, 10 * BLOCK);
+    using agent = server.agent();
+    for (let round = 0; round < 2; round += 1) {
+      // The frames around the blocks are not held against the job.
+      expect((await collect(agent.fetchBlocks(JOB, [{ first: 0, count: 10 }]))).end.code).toBe(Status.OK);
+    }
+    const { blocks, end } = await collect(agent.fetchBlocks(JOB, [{ first: 0, count: 1 }]));
+    expect(end).toMatchObject({ code: Status.RESOURCE_EXHAUSTED, details: "this job may fetch 0 more bytes, not 65536: twice the artifact in all" });
+    expect(blocks).toHaveLength(0);
+    await expectCleanFiles(server);
+  });
+
+  test("closes the artifact when it is abandoned midway", async () => {
+    await using server = await startListener();
+    deliver(server, 32 * 1_048_576);
+    using agent = server.agent();
+    const call = agent.fetchBlocks(JOB, [{ first: 0, count: 512 }]);
+    const end = endOf(call);
+    await once(call, "data");
+    expect(openArtifacts()).toBe(1);
+    call.cancel();
+    expect((await end).code).toBe(Status.CANCELLED);
+    await expectCleanFiles(server);
+  });
+
+  test("reads no further than its agent takes", async () => {
+    await using server = await startListener();
+    await using proxy = await startProxy(server.listener.address.port);
+    deliver(server, 64 * 1_048_576);
+    using agent = server.agent(HOST, { address: proxy.address });
+    const before = process.memoryUsage().rss;
+    const call = agent.fetchBlocks(JOB, [{ first: 0, count: 1_024 }]);
+    const end = endOf(call);
+    await once(call, "data");
+    call.pause();
+    proxy.freeze();
+    // Whatever the server would still read, it reads in far fewer turns than these.
+    for (let turn = 0; turn < 2_000; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+    expect(process.memoryUsage().rss - before).toBeLessThan(40 * 1_048_576);
+    expect(server.listener.counts.transfers).toBe(1);
+    server.clock.advance(3_600_000);
+    await server.clock.scheduled(5_000);
+    server.clock.advance(5_000);
+    await eventually(() => server.listener.counts.connections === 0);
+    call.cancel();
+    await end;
+    await expectCleanFiles(server);
+  });
+
+  test("is ended by a newer one of the same host, and by a disconnect", async () => {
+    await using server = await startListener();
+    await using proxy = await startProxy(server.listener.address.port);
+    deliver(server, 32 * 1_048_576);
+    using stalled = server.agent(HOST, { address: proxy.address, channelOptions: { "grpc-node.flow_control_window": 65_535 } });
+    const older = stalled.fetchBlocks(JOB, [{ first: 0, count: 512 }]);
+    const olderEnd = endOf(older);
+    await once(older, "data");
+    older.pause();
+    using agent = server.agent();
+    const newer = await collect(agent.fetchBlocks(JOB, [{ first: 0, count: 16 }]));
+    expect(newer.end.code).toBe(Status.OK);
+    await server.clock.scheduled(5_000);
+    server.clock.advance(5_000);
+    await eventually(() => server.listener.counts.connections === 1);
+    older.resume();
+    expect((await olderEnd).code).not.toBe(Status.OK);
+    const last = agent.fetchBlocks(JOB, [{ first: 0, count: 256 }]);
+    const lastEnd = endOf(last);
+    await once(last, "data");
+    server.listener.disconnect(HOST, new RefusedError("host_unknown", "this host was removed"));
+    last.resume();
+    expect(await lastEnd).toMatchObject({ code: Status.NOT_FOUND, details: "this host was removed" });
+    await expectCleanFiles(server);
+  });
+
+  test("tells nothing of the server when the artifact is gone or cut", async () => {
+    await using server = await startListener();
+    const { delivery } = deliver(server, 4 * BLOCK);
+    truncateSync(delivery.artifactPath, BLOCK);
+    using agent = server.agent();
+    const cut = await collect(agent.fetchBlocks(JOB, [{ first: 0, count: 4 }]));
+    expect(cut.end).toMatchObject({ code: Status.INTERNAL, details: "internal error" });
+    rmSync(delivery.artifactPath);
+    const gone = await collect(agent.fetchBlocks(JOB, [{ first: 0, count: 4 }]));
+    expect(gone.end).toMatchObject({ code: Status.INTERNAL, details: "internal error" });
+    expect(server.log.entries.map(({ where }) => where)).toEqual(["FetchBlocks", "FetchBlocks"]);
+    expect(openArtifacts()).toBe(0);
+    await expectClean(server);
+  });
+});
+
+afterAll(async () => {
+  expect(openArtifacts()).toBe(0);
+  rmSync(folder, { recursive: true });
+  await eventually(() => openResources().length === 0);
+});
