@@ -10,12 +10,13 @@
  */
 import { execFile } from "node:child_process";
 import { constants } from "node:fs";
-import { chmod, copyFile, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, symlink } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, readdir, rename, rm, stat, symlink } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { ClusterError } from "./cluster-error.ts";
 import { isSystemError, statusOf } from "./file-status.ts";
+import { makeUnfinished } from "./unfinished-folder.ts";
 
 const run = promisify(execFile);
 
@@ -72,7 +73,7 @@ export async function installBinaries(source: BinariesSource, parent: string): P
 }
 
 async function copyWhole(source: BinariesSource, folder: string): Promise<void> {
-  const unfinished = await mkdtemp(`${folder}.unfinished-`);
+  const unfinished = await makeUnfinished(folder);
   try {
     const links = await libraryLinks(source.folder);
     await copyFolder(source.folder, unfinished, new Set(links.map((link) => link.path)));

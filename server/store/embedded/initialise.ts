@@ -4,7 +4,7 @@
  * and of two starters the slower drops its own.
  */
 import { execFile } from "node:child_process";
-import { chown, mkdtemp, open, readFile, readdir, rename, rm } from "node:fs/promises";
+import { chown, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Account } from "./account.ts";
@@ -12,12 +12,11 @@ import type { Binaries } from "./binaries.ts";
 import { ClusterError } from "./cluster-error.ts";
 import { dataFolder, type ClusterHome } from "./cluster-home.ts";
 import { OWNER_ROLE } from "./configuration.ts";
-import { isSystemError, statusOf } from "./file-status.ts";
 import { DATABASE_ENVIRONMENT } from "./database-environment.ts";
+import { isSystemError, statusOf } from "./file-status.ts";
+import { makeUnfinished } from "./unfinished-folder.ts";
 
 const run = promisify(execFile);
-
-const UNFINISHED = "data.unfinished-";
 
 /**
  * Makes the data folder unless it is there.
@@ -35,8 +34,7 @@ export async function initialiseCluster(home: ClusterHome, binaries: Binaries, o
 }
 
 async function makeDataFolder(home: ClusterHome, binaries: Binaries, owner: Account): Promise<void> {
-  await removeAbandoned(home);
-  const unfinished = await mkdtemp(join(home.path, `${UNFINISHED}${process.pid}-`));
+  const unfinished = await makeUnfinished(dataFolder(home));
   try {
     await chown(unfinished, owner.uid, owner.gid);
     await runInitdb(unfinished, binaries, owner);
@@ -55,17 +53,6 @@ async function runInitdb(folder: string, binaries: Binaries, owner: Account): Pr
   } catch (error) {
     const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : String(error);
     throw new ClusterError(`Making the database in ${folder} failed and was undone. initdb said: ${said}`, error);
-  }
-}
-
-/** What a killed starter left. One that still runs has its process id in the name. */
-async function removeAbandoned(home: ClusterHome): Promise<void> {
-  for (const name of await readdir(home.path)) {
-    if (!name.startsWith(UNFINISHED)) continue;
-    const maker = Number(name.slice(UNFINISHED.length).split("-")[0]);
-    if ((await statusOf(`/proc/${maker}`)) !== undefined) continue;
-    // Its initdb may have outlived it and still be writing.
-    await rm(join(home.path, name), { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 }
 

@@ -60,6 +60,7 @@ export async function findCluster(dataDir: string, accounts: Accounts): Promise<
   const status = await statusOf(path);
   if (status === undefined) return undefined;
   if (status.isSymbolicLink()) return await followLink(root, path, accounts);
+  if (!status.isDirectory()) throw new ClusterError(`${path} should be the folder of the database and is none. Nothing was changed.`);
   if (status.uid !== accounts.server.uid) throw belongsTo(status.uid, path);
   if (accounts.server.uid !== accounts.database.uid && !(await canEnter(accounts.database, root))) {
     throw new ClusterError(

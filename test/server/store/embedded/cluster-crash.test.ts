@@ -1,6 +1,8 @@
+import { spawn } from "node:child_process";
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { resolveAccounts } from "../../../../server/store/embedded/account.ts";
 import { leftFolders, leftProcesses, makeScratch, postmasterPid, queryCluster, startLogged } from "./scratch-cluster.ts";
 import { readyLine, refusedLine, startServerProcess, type ServerProcess } from "./server-process.ts";
 
@@ -93,18 +95,27 @@ test("of servers that start at once on a new data directory one runs and the oth
   expect(outcomes.toSorted()).toEqual(["ready", "refused", "refused"]);
 });
 
-test("lock files that name a process of somebody else do not keep the database from starting", async () => {
+test("lock files that name a foreign process of the same user do not keep the database from starting", async () => {
   await using scratch = await makeScratch();
   {
     await using first = await startLogged(scratch.dataDir);
     expect(first.messages).toEqual(["database started"]);
   }
-  // This test's parent: alive, and no database.
-  const stale = `${process.ppid}\n${join(scratch.dataDir, "postgres", "data")}\n1\n5432\n${join(scratch.dataDir, "postgres", "run")}\n\n  1 1\nready   \n`;
-  await writeFile(join(scratch.dataDir, "postgres", "data", "postmaster.pid"), stale, { mode: 0o644 });
-  await writeFile(join(scratch.dataDir, "postgres", "run", ".s.PGSQL.5432.lock"), stale, { mode: 0o644 });
-  await using next = await startLogged(scratch.dataDir);
-  expect(next.messages).toEqual(["database started"]);
+  // As after a restart of a container, where a process got the id that the dead postmaster had.
+  const { uid } = (await resolveAccounts()).database;
+  const bystander = spawn("sleep", ["60"], { uid, cwd: "/", stdio: "ignore" });
+  const home = join(scratch.dataDir, "postgres");
+  const words = [bystander.pid, join(home, "data"), 1, 5432, join(home, "run"), "", "  1 1", "ready   ", ""].join("\n");
+  for (const path of [join(home, "data", "postmaster.pid"), join(home, "run", ".s.PGSQL.5432.lock")]) {
+    await writeFile(path, words);
+  }
+  try {
+    await using next = await startLogged(scratch.dataDir);
+    expect(next.messages).toEqual(["database started"]);
+    expect(bystander.exitCode ?? bystander.signalCode).toBeNull();
+  } finally {
+    bystander.kill();
+  }
 });
 
 function ackedBy(server: ServerProcess): readonly number[] {

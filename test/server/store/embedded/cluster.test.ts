@@ -1,6 +1,10 @@
-import { readFile, readlink, stat } from "node:fs/promises";
+import { readFile, readdir, readlink, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { sql } from "kysely";
 import { afterAll, expect, test } from "vitest";
+import { isDatabaseAway } from "../../../../server/store/database-away.ts";
+import { pruneLog } from "../../../../server/store/embedded/bounded-log.ts";
+import { openDatabase } from "../../../../server/store/open-database.ts";
 import { leftFolders, leftProcesses, makeScratch, postmasterPid, queryCluster, startLogged } from "./scratch-cluster.ts";
 
 afterAll(async () => {
@@ -103,6 +107,36 @@ test("stopping twice, or while the database is away, ends without a process", as
   await running.logged("database away");
   await Promise.all([running.cluster.stop(), running.cluster.stop()]);
   expect(await leftProcesses()).toEqual([]);
+});
+
+test("a database that hangs counts as away and is used again once it goes on", async () => {
+  await using scratch = await makeScratch();
+  await using running = await startLogged(scratch.dataDir);
+  const { socketDir, appUser, database } = running.cluster;
+  const db = openDatabase({
+    connection: { kind: "socket", socketDir, user: appUser, database },
+    applicationName: "hung",
+    poolSize: 1,
+    statementTimeoutMs: 100,
+  });
+  await sql`select 1`.execute(db);
+  const postmaster = Number(await postmasterPid(scratch.dataDir));
+  const children = (await readFile(`/proc/${postmaster}/task/${postmaster}/children`, "utf8")).trim().split(" ").map(Number);
+  for (const pid of [postmaster, ...children]) process.kill(pid, "SIGSTOP");
+  const failure: unknown = await sql`select 2`.execute(db).catch((error: unknown) => error);
+  for (const pid of [postmaster, ...children]) process.kill(pid, "SIGCONT");
+  expect(isDatabaseAway(failure)).toBe(true);
+  expect((await sql`select 3 as three`.execute(db)).rows).toEqual([{ three: 3 }]);
+  expect(running.messages).toEqual(["database started"]);
+  await db.destroy();
+});
+
+test("the log keeps its newest files", async () => {
+  await using scratch = await makeScratch();
+  const names = Array.from({ length: 9 }, (_, day) => `postgres-2026010${day + 1}-000000.log`);
+  for (const name of [...names, "other.log"]) await writeFile(join(scratch.dataDir, name), "");
+  await pruneLog(scratch.dataDir);
+  expect((await readdir(scratch.dataDir)).toSorted()).toEqual(["other.log", ...names.slice(-5)]);
 });
 
 async function listeningInodes(table: string): Promise<readonly string[]> {

@@ -60,13 +60,12 @@ describe.runIf(isRoot)("a server run by root", () => {
       await using first = await startLogged(dataDir);
       await queryCluster(first.cluster.socketDir, "rollcall_owner", "create table kept as select 7 as number");
     }
-    const copy = join(scratch.folder, "copy");
+    const copy = join(scratch.folder, "home", "copy");
     await cp(dataDir, copy, { recursive: true, verbatimSymlinks: true });
-    await chmod(copy, 0o700);
     await expect(startLogged(copy)).rejects.toThrow(`${copy} looks like a copy of ${dataDir}`);
     await rm(copy, { recursive: true });
 
-    const moved = join(scratch.folder, "moved");
+    const moved = join(scratch.folder, "home", "moved");
     await rename(dataDir, moved);
     {
       await using running = await startLogged(moved);
@@ -101,9 +100,9 @@ describe.runIf(isRoot)("a server run by an ordinary user", () => {
   });
 });
 
-/** A data directory that only root can enter, as any below /root is. */
+/** A data directory below a folder that only root can enter, as any below /root is. */
 async function makeClosedDataDir(folder: string): Promise<string> {
-  const dataDir = join(folder, "closed");
-  await mkdir(dataDir, { mode: 0o700 });
-  return dataDir;
+  const home = join(folder, "home");
+  await mkdir(home, { mode: 0o700 });
+  return join(home, "data");
 }

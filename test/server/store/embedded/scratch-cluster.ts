@@ -3,6 +3,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { resolveAccounts } from "../../../../server/store/embedded/account.ts";
 import { startCluster, type Cluster } from "../../../../server/store/embedded/cluster.ts";
+import { ClusterError } from "../../../../server/store/embedded/cluster-error.ts";
 import type { ClusterLogLine } from "../../../../server/store/embedded/cluster-log.ts";
 import { removeCluster } from "../../../../server/store/embedded/remove-cluster.ts";
 import { findPostmaster } from "../../../../server/store/embedded/postmaster.ts";
@@ -21,7 +22,7 @@ export interface Scratch extends AsyncDisposable {
   readonly dataDir: string;
 }
 
-/** Makes a folder in /tmp; disposing deletes it, and the clusters of the data directories right below it. */
+/** Makes a folder in /tmp; disposing deletes it, and the clusters of the data directories up to two levels below it. */
 export async function makeScratch(): Promise<Scratch> {
   const folder = await mkdtemp(`/tmp/${MARK}`);
   await chmod(folder, 0o711);
@@ -31,10 +32,22 @@ export async function makeScratch(): Promise<Scratch> {
     folder,
     dataDir,
     async [Symbol.asyncDispose]() {
-      for (const name of await readdir(folder)) await removeCluster(join(folder, name), realClock).catch(() => undefined);
+      for (const path of await foldersBelow(folder, 2)) await removeCluster(path, realClock).catch(ignoreRefusal);
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Refused are those of other users, broken links and what is no cluster: nothing of theirs runs or lies elsewhere. */
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof ClusterError)) throw error;
+}
+
+async function foldersBelow(folder: string, levels: number): Promise<readonly string[]> {
+  if (levels === 0) return [];
+  const entries = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+  const paths = entries.map(({ name }) => join(folder, name)).filter((path) => !path.endsWith("/postgres"));
+  return [...paths, ...(await Promise.all(paths.map((path) => foldersBelow(path, levels - 1)))).flat()];
 }
 
 /** A cluster in this process, with the messages that it logged. */
