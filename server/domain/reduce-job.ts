@@ -77,9 +77,13 @@ function progress(state: JobState, bytesDone: number, bytesTotal: number): JobSt
   return step({ name: "downloading", bytesDone, bytesTotal }, [], true);
 }
 
-/** A host that says `staged` again has reconnected: it may have missed the commit. */
+/**
+ * A host that says `staged` again has reconnected and may have missed the commit. One
+ * that is sent again starts the life of the stage anew, so the job gets its full time
+ * too: else it could end while that stage may still be swapped in (commit-model.test.ts).
+ */
 function stage(state: JobState): JobStep {
-  if (state.name === "restarting") return step(state, [{ kind: "send_commit" }]);
+  if (state.name === "restarting") return step(state, [{ kind: "send_commit" }], true);
   return step({ name: "staged" }, [{ kind: "grant_commit" }], state.name !== "staged");
 }
 

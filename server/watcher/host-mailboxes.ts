@@ -8,12 +8,9 @@ import type { ServerMessage } from "../../gen/rollcall/v1/agent_pb.js";
 import type { HostId, SessionEpoch } from "../domain/ids.ts";
 import type { AgentSession } from "../stream/ports.ts";
 
-/** A message that names the session it is sent on. */
-export type MessageFor = (epoch: SessionEpoch) => ServerMessage;
-
 interface Mailbox {
   live: { readonly session: AgentSession; readonly epoch: SessionEpoch } | undefined;
-  readonly opening: Map<AgentSession, MessageFor[]>;
+  readonly opening: Map<AgentSession, ServerMessage[]>;
 }
 
 export class HostMailboxes {
@@ -38,7 +35,7 @@ export class HostMailboxes {
     if (mailbox === undefined || waiting === undefined) return;
     mailbox.opening.delete(session);
     if (mailbox.live === undefined || mailbox.live.epoch < epoch) mailbox.live = { session, epoch };
-    for (const messageFor of waiting) session.send(messageFor(epoch));
+    for (const message of waiting) session.send(message);
   }
 
   /** Forgets a session that ended or could not open. */
@@ -51,10 +48,16 @@ export class HostMailboxes {
   }
 
   /** Sends to the host, or lets the message wait while a session opens. Without either, the next Hello makes up for it. */
-  send(hostId: HostId, messageFor: MessageFor): void {
+  send(hostId: HostId, message: ServerMessage): void {
     const mailbox = this.#mailboxes.get(hostId);
     if (mailbox === undefined) return;
-    if (mailbox.live !== undefined) mailbox.live.session.send(messageFor(mailbox.live.epoch));
-    for (const waiting of mailbox.opening.values()) waiting.push(messageFor);
+    mailbox.live?.session.send(message);
+    for (const waiting of mailbox.opening.values()) waiting.push(message);
+  }
+
+  /** Sends on this very session, or not at all. */
+  sendOn(hostId: HostId, epoch: SessionEpoch, message: ServerMessage): void {
+    const live = this.#mailboxes.get(hostId)?.live;
+    if (live?.epoch === epoch) live.session.send(message);
   }
 }

@@ -5,6 +5,7 @@
  * failing that, by the deadline.
  */
 import type { AuditAction } from "../domain/audit-event.ts";
+import type { SessionEpoch } from "../domain/ids.ts";
 import type { Job } from "../domain/job.ts";
 import type { JobEvent } from "../domain/job-state.ts";
 import { auditActionOf, isLegal, reduceJob, type JobEffect } from "../domain/reduce-job.ts";
@@ -60,39 +61,49 @@ export async function writeJobAudit(tx: UpdateTransaction, job: Job, action: Aud
   });
 }
 
-/** Tells of a stored step, then runs its effects. Never throws for a host that is away. */
-export async function settleJobEvent(parts: InterpreterParts, applied: AppliedEvent): Promise<void> {
+/**
+ * Tells of a stored step, then runs its effects. Never throws for a host that is away.
+ *
+ * *Shape*: `epoch` is that of the session whose word the event was, where it was one's.
+ */
+export async function settleJobEvent(parts: InterpreterParts, applied: AppliedEvent, epoch?: SessionEpoch): Promise<void> {
   const { job } = applied;
   if (applied.isChanged) {
     parts.reachPoint(`stored:${job.state.name}`);
     parts.changes.jobChanged(job);
   }
-  for (const effect of applied.effects) await runEffect(parts, job, effect);
+  for (const effect of applied.effects) await runEffect(parts, job, effect, epoch);
   if (applied.isChanged) parts.reachPoint(`sent:${job.state.name}`);
 }
 
-async function runEffect(parts: InterpreterParts, job: Job, effect: JobEffect): Promise<void> {
+async function runEffect(parts: InterpreterParts, job: Job, effect: JobEffect, epoch: SessionEpoch | undefined): Promise<void> {
   switch (effect.kind) {
     case "send_command":
-      parts.mailboxes.send(job.hostId, () => commandUpdate(job));
-      return;
-    case "send_commit":
-      parts.mailboxes.send(job.hostId, (epoch) => commitUpdate(job, epoch));
+      parts.mailboxes.send(job.hostId, commandUpdate(job));
       return;
     case "send_cancel":
-      parts.mailboxes.send(job.hostId, () => cancelUpdate(job.id));
+      parts.mailboxes.send(job.hostId, cancelUpdate(job.id));
+      return;
+    case "send_commit":
+      if (epoch !== undefined) parts.mailboxes.sendOn(job.hostId, epoch, commitUpdate(job, epoch));
       return;
     case "grant_commit":
-      return grantCommit(parts, job);
+      if (epoch !== undefined) await grantCommit(parts, job, epoch);
+      return;
   }
 }
 
-/** Commit and cancel are one compare-and-swap on the row: whoever locks it first while it is staged wins. */
-async function grantCommit(parts: InterpreterParts, staged: Job): Promise<void> {
+/**
+ * Commit and cancel are one compare-and-swap on the row: whoever locks it first while
+ * it is staged wins. The commit is for the session that said `staged`; once another
+ * took its place, that one says so again and is granted its own.
+ */
+async function grantCommit(parts: InterpreterParts, staged: Job, epoch: SessionEpoch): Promise<void> {
   const applied = await parts.store.transaction(async (tx) => {
+    if (!(await tx.holdSession(staged.hostId, epoch))) return undefined;
     const job = await tx.lockJob(staged.id);
     if (job === undefined || !isLegal(job.state.name, "committed")) return undefined;
     return applyJobEvent(tx, job, { name: "committed" }, { actor: "rollcall", cause: "the host staged the release" });
   });
-  if (applied !== undefined) await settleJobEvent(parts, applied);
+  if (applied !== undefined) await settleJobEvent(parts, applied, epoch);
 }

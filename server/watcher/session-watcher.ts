@@ -56,7 +56,7 @@ export class SessionWatcher implements SessionHandler {
       ],
       afterMessages: async () => {
         mailboxes.completeOpening(session, epoch);
-        if (applied !== undefined) await settleJobEvent(this.#parts, applied);
+        if (applied !== undefined) await settleJobEvent(this.#parts, applied, epoch);
       },
     };
   }
@@ -72,7 +72,7 @@ export class SessionWatcher implements SessionHandler {
     });
     if (applied === "void") return;
     if (applied === "not open") return this.#countForeignJob(progress.jobId, session);
-    await settleJobEvent(this.#parts, applied);
+    await settleJobEvent(this.#parts, applied, epoch);
   }
 
   async closed(session: AgentSession, epoch: SessionEpoch): Promise<void> {

@@ -4,9 +4,11 @@
  * The row moves by the table under test. Around it stand a replica that may pause
  * between recording a commit and sending it, a network that may delay and lose, and
  * an agent that may reconnect, restart and hold its stage. Time goes in steps of 30 s.
- * The claim: no swap ever starts once the job has ended. It holds because the agent
- * drops its stage 60 s after it said `staged`, well before any deadline that a commit
- * started; the model also shows that weaker rules do not hold.
+ * The claim: no swap ever starts once the job has ended. It holds because a commit
+ * counts only on the session that it names, and only for 60 s after the agent said
+ * `staged` on that session, well before the deadline that this commit started. A stage
+ * may outlive a lost session: it is then told of anew, and its commit is granted anew.
+ * The model also shows that weaker rules do not hold.
  */
 import { describe, expect, test } from "vitest";
 import { isOpen, type JobEventName, type JobState, type JobStateName } from "../../../server/domain/job-state.ts";
@@ -16,14 +18,21 @@ import { isLegal, reduceJob } from "../../../server/domain/reduce-job.ts";
 interface AgentRules {
   readonly stageLifeSteps: number | undefined;
   readonly checksEpoch: boolean;
+  /** A stage told of on a new session lives its full time again. */
+  readonly livesAgainOnReconnect: boolean;
+  /** A commit that is sent again gives the job its full time: what the table says. */
+  readonly resentCommitRenews: boolean;
 }
+
+/** The rules in force. */
+const RULES: AgentRules = { stageLifeSteps: 2, checksEpoch: true, livesAgainOnReconnect: true, resentCommitRenews: true };
 
 interface World {
   readonly step: number;
   readonly row: JobStateName;
   readonly deadline: number;
-  /** A replica that recorded the commit and has not sent it yet. */
-  readonly isSendingCommit: boolean;
+  /** A replica that recorded the commit for this session and has not sent it yet. */
+  readonly sendingCommitOn: number | undefined;
   readonly epoch: number;
   readonly agent: "staged" | "dropped" | "swapped" | "restarted";
   readonly stagedAt: number;
@@ -40,7 +49,7 @@ const START: World = {
   step: 0,
   row: "staged",
   deadline: DEADLINE_STEPS,
-  isSendingCommit: false,
+  sendingCommitOn: undefined,
   epoch: 1,
   agent: "staged",
   stagedAt: 0,
@@ -49,15 +58,17 @@ const START: World = {
 };
 
 /** Applies an event to the row by the real reducer, and what its effects put on the way. */
-function applyToRow(world: World, event: JobEventName, used: Set<string>): World {
+function applyToRow(world: World, event: JobEventName, used: Set<string>, rules: AgentRules = RULES): World {
   if (!isLegal(world.row, event)) return world;
   const step = reduceJob(stateOf(world.row), eventOf(event));
   used.add(`${world.row}:${event}`);
-  let next: World = { ...world, row: step.state.name, deadline: step.isProgress ? world.step + DEADLINE_STEPS : world.deadline };
+  const isResent = world.row === "restarting" && event === "staged";
+  const renews = step.isProgress && (rules.resentCommitRenews || !isResent);
+  let next: World = { ...world, row: step.state.name, deadline: renews ? world.step + DEADLINE_STEPS : world.deadline };
   for (const effect of step.effects) {
-    if (effect.kind === "send_cancel") next = send(next, "cancel");
-    if (effect.kind === "send_commit" && event === "committed") next = { ...next, isSendingCommit: true };
-    if (effect.kind === "send_commit" && event !== "committed") next = send(next, "commit");
+    if (effect.kind === "send_cancel") next = send(next, "cancel", next.epoch);
+    if (effect.kind === "send_commit" && event === "committed") next = { ...next, sendingCommitOn: next.epoch };
+    if (effect.kind === "send_commit" && event !== "committed") next = send(next, "commit", next.epoch);
   }
   return next;
 }
@@ -84,8 +95,8 @@ function eventOf(name: JobEventName) {
   }
 }
 
-function send(world: World, kind: string): World {
-  const message = `${kind}@${world.epoch}`;
+function send(world: World, kind: string, epoch: number): World {
+  const message = `${kind}@${epoch}`;
   return world.network.includes(message) ? world : { ...world, network: [...world.network, message].sort() };
 }
 
@@ -99,15 +110,18 @@ function* follow(world: World, rules: AgentRules, used: Set<string>): Generator<
   yield applyToRow(world, "committed", used);
   yield applyToRow(world, "cancelled", used);
   if (isOpen(world.row) && world.step >= world.deadline) yield applyToRow(world, "deadline_passed", used);
-  if (world.isSendingCommit) yield { ...send(world, "commit"), isSendingCommit: false };
+  if (world.sendingCommitOn !== undefined) yield { ...send(world, "commit", world.sendingCommitOn), sendingCommitOn: undefined };
   if (world.agent === "staged" && !stageIsAlive(world, rules)) yield { ...world, agent: "dropped" };
-  if (world.reconnects < MOST_RECONNECTS) yield* reconnect(world, used);
+  if (world.reconnects < MOST_RECONNECTS) yield* reconnect(world, used, rules);
   for (const message of world.network) yield* deliver(world, message, rules);
 }
 
-function* reconnect(world: World, used: Set<string>): Generator<World> {
+function* reconnect(world: World, used: Set<string>, rules: AgentRules): Generator<World> {
   const connected = { ...world, epoch: world.epoch + 1, reconnects: world.reconnects + 1 };
-  if (world.agent === "staged") yield applyToRow(connected, "staged", used);
+  if (world.agent === "staged") {
+    const told = rules.livesAgainOnReconnect ? { ...connected, stagedAt: world.step } : connected;
+    yield applyToRow(told, "staged", used, rules);
+  }
   if (world.agent === "staged" || world.agent === "dropped") yield applyToRow({ ...connected, agent: "restarted" }, "returned_idle", used);
   if (world.agent === "swapped") yield applyToRow(connected, "returned_at_target", used);
 }
@@ -154,26 +168,31 @@ function explore(rules: AgentRules): Exploration {
 }
 
 describe("no swap starts after its job ended", () => {
-  test("when the agent drops its stage after 60 s and checks the session", () => {
-    const found = explore({ stageLifeSteps: 2, checksEpoch: true });
+  test("when a commit counts on its own session only, and for 60 s after the stage was told of there", () => {
+    const found = explore(RULES);
     expect(found.swapsAfterTheEnd).toBe(0);
     // The model reached what it is about.
     expect(found.swaps).toBeGreaterThan(0);
     expect(found.worlds).toBeGreaterThan(1_000);
   });
 
+  test("nor when a stage dies 60 s after it was first told of, even if sessions were not checked", () => {
+    expect(explore({ ...RULES, livesAgainOnReconnect: false, checksEpoch: false }).swapsAfterTheEnd).toBe(0);
+  });
+
   // The negative controls: each weaker rule is caught.
   test.each([
-    ["without an expiry, even when the session is checked", { stageLifeSteps: undefined, checksEpoch: true }],
-    ["with an expiry as long as the deadline", { stageLifeSteps: 4, checksEpoch: true }],
-    ["without either", { stageLifeSteps: undefined, checksEpoch: false }],
+    ["without an expiry, even when the session is checked", { ...RULES, stageLifeSteps: undefined }],
+    ["with an expiry longer than the deadline", { ...RULES, stageLifeSteps: 4 }],
+    ["with a stage that lives again but sessions that are not checked", { ...RULES, checksEpoch: false }],
+    ["when a commit that is sent again leaves the job its old deadline", { ...RULES, resentCommitRenews: false }],
   ])("does not hold %s", (_name, rules) => {
     expect(explore(rules).swapsAfterTheEnd).toBeGreaterThan(0);
   });
 });
 
 test("the model and the table have the same transitions of commit, cancel, deadline and restart", () => {
-  const { used } = explore({ stageLifeSteps: 2, checksEpoch: true });
+  const { used } = explore(RULES);
   const modelled: JobEventName[] = ["staged", "committed", "cancelled", "deadline_passed", "returned_idle", "returned_at_target"];
   const expected = (["staged", "restarting"] as const).flatMap((state) =>
     modelled.filter((event) => isLegal(state, event)).map((event) => `${state}:${event}`),

@@ -59,8 +59,8 @@ describe("progress", () => {
     expect([first.effects, second.effects]).toEqual([[{ kind: "grant_commit" }], [{ kind: "grant_commit" }]]);
   });
 
-  test("a host that says staged after the commit is sent the commit again, without more time", () => {
-    expect(reduceJob(STATES.restarting, EVENTS.staged)).toMatchObject({ effects: [{ kind: "send_commit" }], isProgress: false });
+  test("a host that says staged after the commit is sent the commit again and gets its full time", () => {
+    expect(reduceJob(STATES.restarting, EVENTS.staged)).toMatchObject({ effects: [{ kind: "send_commit" }], isProgress: true });
   });
 });
 
