@@ -3,6 +3,7 @@
  * its own. Each Connect stream is a FakeConnection that the test reads and writes.
  */
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { create, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   Metadata,
@@ -175,15 +176,11 @@ async function serveBlocks(
   call: ServerWritableStream<FetchBlocksRequest, unknown>,
   blocks: AsyncIterable<MessageInitShape<typeof FetchBlocksResponseSchema>>,
 ): Promise<void> {
+  const closed = once(call, "close");
   try {
     for await (const block of blocks) {
       if (call.cancelled) return;
-      if (!call.write(create(FetchBlocksResponseSchema, block))) {
-        await new Promise<void>((resolve) => {
-          call.once("drain", resolve);
-          call.once("close", resolve);
-        });
-      }
+      if (!call.write(create(FetchBlocksResponseSchema, block))) await Promise.race([once(call, "drain"), closed]);
     }
     call.end();
   } catch (error) {
