@@ -105,7 +105,11 @@ test.each<[string, Partial<EnrollCommand>, string]>([
   ["there is no configuration and no flag to write one", { servers: [] }, "there is no configuration"],
   ["a server is no address", { servers: ["https://a:1"] }, "must be HOST:PORT"],
   ["the certificate's file is none", { caFile: "/proc/version" }, "holds no certificate"],
-  ["the state directory cannot be written", { stateDir: "/dev/null/state" }, "cannot write to the state directory"],
+  [
+    "the state directory cannot be written",
+    { stateDir: "/dev/null/state", force: true },
+    "cannot write to the state directory",
+  ],
 ])("enrolment stops before it asks the server when %s", async (_, changes, words) => {
   await using folder = await TemporaryFolder.create();
   expect(await refusal(await prepare(folder, changes))).toContain(words);
