@@ -1,0 +1,17 @@
+/** The server's process with durations that suit a test. Otherwise as `server/main.ts`. */
+import { systemClock } from "../../server/clock-system.ts";
+import { readConfig } from "../../server/config.ts";
+import { DEFAULT_DURATIONS, type Durations } from "../../server/domain/durations.ts";
+import { createLog } from "../../server/log.ts";
+import { startServer } from "../../server/start.ts";
+
+const config = readConfig([], process.env);
+const durations = { ...DEFAULT_DURATIONS, ...(JSON.parse(process.env["TEST_DURATIONS"] ?? "{}") as Partial<Durations>) };
+const server = await startServer({
+  config,
+  version: config.version ?? "0.0.0",
+  log: createLog(systemClock),
+  signal: new AbortController().signal,
+  durations,
+});
+process.stdout.write(`${JSON.stringify({ web: server.web, agents: server.agents })}\n`);

@@ -1,0 +1,107 @@
+/** The server as a process of its own, which a test may kill and start again on the same ports and data. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Client } from "@connectrpc/connect";
+import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
+import type { Durations } from "../../server/domain/durations.ts";
+import { repositoryRoot } from "../toolchain/repository-root.ts";
+import { createFleetClient } from "./control-plane.ts";
+
+/** What a server child is started with. */
+export interface ServerChildOptions {
+  readonly dataDir: string;
+  readonly releasesDir: string;
+  readonly version: string;
+  readonly databaseUrl: string;
+  readonly durations?: Partial<Durations>;
+}
+
+interface Ready {
+  readonly web: string;
+  readonly agents: string;
+}
+
+export class ServerChild implements AsyncDisposable {
+  readonly #options: ServerChildOptions;
+  #process: ChildProcess | undefined;
+  #ready: Ready | undefined;
+  #stderr = "";
+
+  constructor(options: ServerChildOptions) {
+    this.#options = options;
+  }
+
+  /** Starts it, on the ports it had before. *Throws* Error with its log when it ends instead of getting ready. */
+  async start(environment: Readonly<Record<string, string>> = {}): Promise<void> {
+    const { dataDir, releasesDir, version, databaseUrl, durations } = this.#options;
+    const child = spawn(process.execPath, [join(repositoryRoot, "test", "support", "server-child-program.ts")], {
+      env: {
+        PATH: process.env["PATH"],
+        ROLLCALL_DATA_DIR: dataDir,
+        ROLLCALL_RELEASES_DIR: releasesDir,
+        ROLLCALL_VERSION: version,
+        ROLLCALL_DATABASE_URL: databaseUrl,
+        ROLLCALL_WEB_LISTEN: this.#ready?.web.replace("http://", "") ?? "127.0.0.1:0",
+        ROLLCALL_AGENT_LISTEN: this.#ready?.agents ?? "127.0.0.1:0",
+        TEST_DURATIONS: JSON.stringify(durations ?? {}),
+        ...environment,
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#process = child;
+    child.stderr.on("data", (chunk: Buffer) => {
+      this.#stderr += chunk.toString();
+    });
+    const [line] = await Promise.race([
+      once(createInterface({ input: child.stdout }), "line"),
+      once(child, "exit").then(() => {
+        throw new Error(`the server ended before it was ready:\n${this.#stderr}`);
+      }),
+    ]);
+    this.#ready = JSON.parse(String(line)) as Ready;
+  }
+
+  get agents(): string {
+    return this.#known().agents;
+  }
+
+  get log(): string {
+    return this.#stderr;
+  }
+
+  async caPem(): Promise<string> {
+    return readFile(join(this.#options.dataDir, "tls", "ca.crt"), "utf8");
+  }
+
+  /** A client with the admin token. */
+  async fleet(): Promise<Client<typeof FleetService>> {
+    const token = (await readFile(join(this.#options.dataDir, "admin-token"), "utf8")).trim();
+    return createFleetClient(this.#known().web, token);
+  }
+
+  /** Resolves with the signal that ended it, or with nothing when it ended by itself. */
+  async exited(): Promise<NodeJS.Signals | null> {
+    const child = this.#process;
+    if (child === undefined) return null;
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    return child.signalCode;
+  }
+
+  /** As a power cut for this process. */
+  async kill(): Promise<void> {
+    this.#process?.kill("SIGKILL");
+    await this.exited();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+
+  #known(): Ready {
+    if (this.#ready === undefined) throw new Error("the server was not started yet");
+    return this.#ready;
+  }
+}
