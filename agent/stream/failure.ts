@@ -37,14 +37,24 @@ export function failureText(failure: CallFailure): string {
 
 /** True when the server understood who this is and will not have it: trying again soon is no use. */
 export function isTurnedAway(failure: CallFailure): boolean {
+  if (failure.refusal !== undefined) return TURNING_AWAY.has(failure.refusal.reason);
   return TURNED_AWAY.has(failure.code);
 }
+
+const TURNING_AWAY: ReadonlySet<Refusal_Reason> = new Set([
+  Refusal_Reason.CREDENTIAL_INVALID,
+  Refusal_Reason.HOST_UNKNOWN,
+  Refusal_Reason.IDENTITY_DUPLICATED,
+  Refusal_Reason.PROTOCOL_TOO_OLD,
+  Refusal_Reason.FOREIGN_JOB,
+]);
 
 const TURNED_AWAY: ReadonlySet<status> = new Set([
   status.UNAUTHENTICATED,
   status.PERMISSION_DENIED,
   status.ALREADY_EXISTS,
   status.FAILED_PRECONDITION,
+  status.INVALID_ARGUMENT,
   status.UNIMPLEMENTED,
 ]);
 

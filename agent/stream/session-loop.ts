@@ -97,7 +97,8 @@ async function runRound(options: SessionLoopOptions, limits: SessionLoopLimits, 
 function summarize(ends: readonly SessionEnd[], wasGood: boolean): Round {
   return {
     wasGood,
-    isTurnedAway: ends.every((end) => isTurnedAway(end.failure)),
+    // A session that opened proves that this host is welcome, however it ended.
+    isTurnedAway: ends.every((end) => !end.wasWelcomed && isTurnedAway(end.failure)),
     askedMs: Math.min(...ends.map((end) => end.failure.refusal?.retryAfterMs ?? 0)),
   };
 }

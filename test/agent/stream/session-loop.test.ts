@@ -178,6 +178,25 @@ test("a server that asks for patience gets it, and one that turns this host away
   });
 });
 
+test("a refusal that says nothing of this host does not send it away for long", async () => {
+  server.script.rejectConnect = {
+    code: status.FAILED_PRECONDITION,
+    details: "no Hello within 10000 ms",
+    refusal: { reason: Refusal_Reason.HELLO_MISSING },
+  };
+  await using loop = new RunningLoop([server.address]);
+  expect((await loop.log.until("reconnect_pause"))["pause_ms"]).toBe(500);
+});
+
+test("a session that was open and ended in an error is taken up again soon", async () => {
+  await using loop = new RunningLoop([server.address]);
+  const connection = await server.connections.take();
+  connection.welcome(1n);
+  await loop.listener.welcomes.take();
+  connection.fail({ code: status.INVALID_ARGUMENT, details: "a report broke a rule" });
+  expect((await loop.log.until("reconnect_pause"))["pause_ms"]).toBe(500);
+});
+
 test("a server with another authority's certificate learns nothing", async () => {
   await using loop = new RunningLoop([server.address], createTestAuthority().caPem);
   await loop.log.until("connect_failed");
