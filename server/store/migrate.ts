@@ -32,7 +32,10 @@ export class SchemaTooNewError extends Error {
  *
  * *Throws* SchemaTooNewError; Error when a migration failed (all of them were undone then).
  */
-export async function migrate(db: Kysely<Db>, migrations: Readonly<Record<string, Migration>>): Promise<readonly string[]> {
+export async function migrate(
+  db: Kysely<Db>,
+  migrations: Readonly<Record<string, Migration>>,
+): Promise<readonly string[]> {
   const unknown = (await appliedMigrations(db)).filter((name) => !Object.hasOwn(migrations, name));
   if (unknown.length > 0) throw new SchemaTooNewError(unknown);
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });

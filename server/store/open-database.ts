@@ -49,12 +49,7 @@ export function openDatabase(options: DatabaseOptions): Kysely<Db> {
   return new Kysely<Db>({ dialect: new PostgresDialect({ pool }) });
 }
 
-/**
- * What `pg` needs to open a connection with these options; for a `pg.Client` beside the pool, such as one that listens.
- *
- * *Throws* TypeError when the URL is not one of a PostgreSQL database.
- */
-export function connectionSettings(options: DatabaseOptions): pg.ClientConfig {
+function connectionSettings(options: DatabaseOptions): pg.ClientConfig {
   const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
   return {
     ...address(options.connection),
@@ -83,7 +78,9 @@ function checkedUrl(url: string): string {
 }
 
 /** Counts and sequences stay exact; everything else is read as `pg` reads it. */
-const getTypeParser: typeof pg.types.getTypeParser = (oid: number, format?: "text" | "binary") => {
+function getTypeParser(oid: number, format?: "text" | "binary"): unknown {
   if (oid === pg.types.builtins.INT8 && format !== "binary") return BigInt;
-  return pg.types.getTypeParser(oid, format as "text");
-};
+  const usual: unknown =
+    format === "binary" ? pg.types.getTypeParser(oid, format) : pg.types.getTypeParser(oid, "text");
+  return usual;
+}

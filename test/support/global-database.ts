@@ -2,7 +2,7 @@
  * One PostgreSQL for a whole test run, with a migrated database that every test's
  * own is cloned from (test-database.ts). Fails the run when a test left its database.
  */
-import pg from "pg";
+import type pg from "pg";
 import type { TestProject } from "vitest/node";
 import { DATABASE } from "../../server/store/embedded/configuration.ts";
 import { migrate } from "../../server/store/migrate.ts";

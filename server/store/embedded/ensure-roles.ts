@@ -13,7 +13,8 @@ export async function ensureRoles(client: pg.Client): Promise<void> {
     await client.query(`create database ${DATABASE} owner ${OWNER_ROLE}`);
   }
   // PUBLIC may connect to any database and make temporary tables there unless told otherwise.
-  for (const name of [DATABASE, "postgres", "template1"]) await client.query(`revoke all on database ${name} from public`);
+  for (const name of [DATABASE, "postgres", "template1"])
+    await client.query(`revoke all on database ${name} from public`);
   await client.query(`grant connect on database ${DATABASE} to ${APP_ROLE}`);
 }
 

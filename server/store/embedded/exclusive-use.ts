@@ -24,10 +24,17 @@ const DEAD_HOLDER_MS = 30_000;
  *
  * *Throws* ClusterInUseError when another process holds it.
  */
-export async function claimCluster(client: pg.Client, dataDir: string, clock: Clock, signal: AbortSignal): Promise<void> {
+export async function claimCluster(
+  client: pg.Client,
+  dataDir: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
   const beganMs = clock.monotonicMs();
   for (;;) {
-    const { rows } = await client.query<{ claimed: boolean }>("select pg_try_advisory_lock($1, $2) as claimed", [...LOCK]);
+    const { rows } = await client.query<{ claimed: boolean }>("select pg_try_advisory_lock($1, $2) as claimed", [
+      ...LOCK,
+    ]);
     if (rows[0]?.claimed === true) return;
     const holder = await holderOf(client);
     const isAlive = holder === undefined || (await statusOf(`/proc/${holder}`)) !== undefined;

@@ -30,7 +30,7 @@ import { isSystemError, statusOf, targetStatusOf } from "./file-status.ts";
 const run = promisify(execFile);
 
 /** Holds detached clusters and, for a server run by root, PostgreSQL's files. */
-export const SYSTEM_FOLDER = "/var/lib/rollcall-db";
+const SYSTEM_FOLDER = "/var/lib/rollcall-db";
 
 const MAX_NAME_LENGTH = 32;
 
@@ -60,7 +60,8 @@ export async function findCluster(dataDir: string, accounts: Accounts): Promise<
   const status = await statusOf(path);
   if (status === undefined) return undefined;
   if (status.isSymbolicLink()) return await followLink(root, path, accounts);
-  if (!status.isDirectory()) throw new ClusterError(`${path} should be the folder of the database and is none. Nothing was changed.`);
+  if (!status.isDirectory())
+    throw new ClusterError(`${path} should be the folder of the database and is none. Nothing was changed.`);
   if (status.uid !== accounts.server.uid) throw belongsTo(status.uid, path);
   if (accounts.server.uid !== accounts.database.uid && !(await canEnter(accounts.database, root))) {
     throw new ClusterError(
@@ -117,7 +118,9 @@ async function followLink(dataDir: string, link: string, accounts: Accounts): Pr
     );
   }
   if (dirname(target) !== SYSTEM_FOLDER) {
-    throw new ClusterError(`${link} leads to ${target}, which is not a folder of ${SYSTEM_FOLDER}. Nothing was changed.`);
+    throw new ClusterError(
+      `${link} leads to ${target}, which is not a folder of ${SYSTEM_FOLDER}. Nothing was changed.`,
+    );
   }
   if ((await statusOf(target)) === undefined) {
     throw new ClusterError(

@@ -50,7 +50,8 @@ export async function findPostmaster(site: PostmasterSite): Promise<Postmaster |
 export async function setAsideStaleLocks(site: PostmasterSite, socketLock: string): Promise<void> {
   for (const path of [join(site.dataFolder, "postmaster.pid"), socketLock]) {
     const pid = processId(await linesOf(path));
-    if (pid === undefined || (await statusOf(`/proc/${pid}`)) === undefined || (await isPostmaster(pid, site))) continue;
+    if (pid === undefined || (await statusOf(`/proc/${pid}`)) === undefined || (await isPostmaster(pid, site)))
+      continue;
     await setAside(path, pid);
   }
 }
@@ -84,7 +85,11 @@ export async function stopPostmaster(postmaster: Postmaster, site: PostmasterSit
   throw new Error(`PostgreSQL (process ${postmaster.pid}) did not end, not even when killed`);
 }
 
-async function signalPostmaster(postmaster: Postmaster, site: PostmasterSite, signal: NodeJS.Signals): Promise<boolean> {
+async function signalPostmaster(
+  postmaster: Postmaster,
+  site: PostmasterSite,
+  signal: NodeJS.Signals,
+): Promise<boolean> {
   if (!(await isPostmaster(postmaster.pid, site))) return false;
   try {
     process.kill(postmaster.pid, signal);

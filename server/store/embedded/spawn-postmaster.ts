@@ -47,12 +47,12 @@ export async function spawnPostmaster(site: ClusterSite): Promise<SpawnedPostmas
   });
   child.unref();
   let end: PostmasterEnd | undefined;
-  const ended = new Promise<number | null | Error>((resolve) => child.once("exit", resolve).once("error", resolve)).then(
-    async (how) => {
-      const words = await readWords(output).catch(String);
-      end = how instanceof Error ? { code: null, words: String(how) } : { code: how, words };
-    },
-  );
+  const ended = new Promise<number | null | Error>((resolve) =>
+    child.once("exit", resolve).once("error", resolve),
+  ).then(async (how) => {
+    const words = await readWords(output).catch(String);
+    end = how instanceof Error ? { code: null, words: String(how) } : { code: how, words };
+  });
   return {
     end: () => end,
     async stop(clock) {

@@ -16,7 +16,9 @@ async function createEmptyDatabase(): Promise<TestDatabase> {
 }
 
 async function tablesOf(db: Kysely<Db>): Promise<readonly unknown[]> {
-  const { rows } = await sql<{ name: string }>`select tablename as name from pg_tables where schemaname = 'public' order by 1`.execute(db);
+  const { rows } = await sql<{
+    name: string;
+  }>`select tablename as name from pg_tables where schemaname = 'public' order by 1`.execute(db);
   return rows.map(({ name }) => name);
 }
 
@@ -52,7 +54,9 @@ test("a migration that fails is undone, with those that ran before it, and named
       await sql`select 1/0`.execute(db);
     },
   };
-  await expect(migrate(database.ownerDb, { ...migrations, "9999-broken": broken })).rejects.toThrow(/migration 9999-broken failed/);
+  await expect(migrate(database.ownerDb, { ...migrations, "9999-broken": broken })).rejects.toThrow(
+    /migration 9999-broken failed/,
+  );
   const left = await tablesOf(database.ownerDb);
   expect(left).not.toContain("half_done");
   expect(left).not.toContain("jobs");

@@ -5,8 +5,10 @@ import { isDatabaseAway } from "../../../server/store/database-away.ts";
 import { openDatabase, type DatabaseConnection } from "../../../server/store/open-database.ts";
 import { createTestDatabase } from "../../support/test-database.ts";
 
-const open = (connection: DatabaseConnection, more: { readonly statementTimeoutMs?: number; readonly poolSize?: number } = {}) =>
-  openDatabase({ connection, applicationName: "open-database-test", poolSize: 2, ...more });
+const open = (
+  connection: DatabaseConnection,
+  more: { readonly statementTimeoutMs?: number; readonly poolSize?: number } = {},
+) => openDatabase({ connection, applicationName: "open-database-test", poolSize: 2, ...more });
 
 async function failureOf(work: Promise<unknown>): Promise<unknown> {
   return await work.then(
@@ -31,7 +33,8 @@ test("int8 is read as bigint and timestamptz as Date, by socket and by URL", asy
 test("every connection carries its limits, and a slow statement ends without the database counting as away", async () => {
   await using database = await createTestDatabase();
   const db = open(database.connection, { statementTimeoutMs: 150 });
-  const { rows } = await sql`select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,
+  const { rows } =
+    await sql`select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,
     current_setting('idle_in_transaction_session_timeout') as idle`.execute(db);
   expect(rows).toEqual([{ statement: "150ms", lock: "5s", idle: "30s" }]);
   const error = await failureOf(sql`select pg_sleep(10)`.execute(db));
@@ -75,7 +78,9 @@ test("a database that can't be reached is away; a mistake in a statement or a mi
   await closedPort.destroy();
   expect(isDatabaseAway(await failureOf(sql`select 1/0`.execute(database.db)))).toBe(false);
   expect(isDatabaseAway(await failureOf(readFile("/nonexistent")))).toBe(false);
-  expect(isDatabaseAway(new Error("outer", { cause: Object.assign(new Error("inner"), { code: "ECONNRESET" }) }))).toBe(true);
+  expect(isDatabaseAway(new Error("outer", { cause: Object.assign(new Error("inner"), { code: "ECONNRESET" }) }))).toBe(
+    true,
+  );
 });
 
 test("an address that is none is refused without repeating it", () => {

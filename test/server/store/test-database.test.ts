@@ -7,7 +7,12 @@ test("each test gets a database of its own, empty and migrated", async () => {
   await using other = await createTestDatabase();
   await sql`insert into replicas (id) values ('first')`.execute(one.db);
   const count = async ({ db }: typeof one) =>
-    (await db.selectFrom("replicas").select((select) => select.fn.countAll<bigint>().as("count")).executeTakeFirstOrThrow()).count;
+    (
+      await db
+        .selectFrom("replicas")
+        .select((select) => select.fn.countAll<bigint>().as("count"))
+        .executeTakeFirstOrThrow()
+    ).count;
   expect(await count(one)).toBe(1n);
   expect(await count(other)).toBe(0n);
 });

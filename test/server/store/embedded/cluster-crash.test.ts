@@ -1,18 +1,36 @@
 import { spawn } from "node:child_process";
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { resolveAccounts } from "../../../../server/store/embedded/account.ts";
-import { leftFolders, leftProcesses, makeScratch, postmasterPid, queryCluster, startLogged } from "./scratch-cluster.ts";
+import {
+  leftFolders,
+  leftProcesses,
+  makeScratch,
+  type Scratch,
+  postmasterPid,
+  queryCluster,
+  startLogged,
+} from "./scratch-cluster.ts";
 import { readyLine, refusedLine, startServerProcess, type ServerProcess } from "./server-process.ts";
 
+// Making a cluster syncs 40 MB; a busy disk takes its time.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
+
+/** Shared by the tests that only start and stop its cluster. */
+let scratch: Scratch;
+
+beforeAll(async () => {
+  scratch = await makeScratch();
+});
+
 afterAll(async () => {
+  await scratch[Symbol.asyncDispose]();
   expect(await leftProcesses()).toEqual([]);
   expect(await leftFolders()).toEqual([]);
 });
 
 test("a database that outlived its killed server is adopted by the next one, which stops it", async () => {
-  await using scratch = await makeScratch();
   await using server = startServerProcess({ dataDir: scratch.dataDir });
   await server.waitFor(readyLine);
   const pid = await postmasterPid(scratch.dataDir);
@@ -60,7 +78,6 @@ test("what was acknowledged is found after the database alone was killed, and wr
 });
 
 test("a server that is told to stop ends with its database", async () => {
-  await using scratch = await makeScratch();
   await using server = startServerProcess({ dataDir: scratch.dataDir });
   await server.waitFor(readyLine);
   expect(await server.end("SIGTERM")).toBe(0);
@@ -96,7 +113,6 @@ test("of servers that start at once on a new data directory one runs and the oth
 });
 
 test("lock files that name a foreign process of the same user do not keep the database from starting", async () => {
-  await using scratch = await makeScratch();
   {
     await using first = await startLogged(scratch.dataDir);
     expect(first.messages).toEqual(["database started"]);

@@ -1,37 +1,58 @@
 import { readFile, readdir, readlink, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sql } from "kysely";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { isDatabaseAway } from "../../../../server/store/database-away.ts";
 import { pruneLog } from "../../../../server/store/embedded/bounded-log.ts";
 import { openDatabase } from "../../../../server/store/open-database.ts";
-import { leftFolders, leftProcesses, makeScratch, postmasterPid, queryCluster, startLogged } from "./scratch-cluster.ts";
+import {
+  leftFolders,
+  leftProcesses,
+  makeScratch,
+  type Scratch,
+  postmasterPid,
+  queryCluster,
+  startLogged,
+} from "./scratch-cluster.ts";
+
+// Making a cluster syncs 40 MB; a busy disk takes its time.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
+
+/** Shared by the tests that only start and stop its cluster. */
+let scratch: Scratch;
+
+beforeAll(async () => {
+  scratch = await makeScratch();
+});
 
 afterAll(async () => {
+  await scratch[Symbol.asyncDispose]();
   expect(await leftProcesses()).toEqual([]);
   expect(await leftFolders()).toEqual([]);
 });
 
 test("a first start makes a cluster, a later one finds its rows, a stop leaves no process", async () => {
   await using scratch = await makeScratch();
-  const firstMs = performance.now();
+  const beganAtMs = performance.now();
+  let firstStartMs: number;
   {
     await using first = await startLogged(scratch.dataDir);
-    expect(performance.now() - firstMs).toBeLessThan(15_000);
+    firstStartMs = performance.now() - beganAtMs;
     expect(first.messages).toEqual(["database started"]);
     await queryCluster(first.cluster.socketDir, first.cluster.ownerUser, "create table kept as select 7 as number");
   }
   expect(await postmasterPid(scratch.dataDir)).toBeUndefined();
   expect(await leftProcesses()).toEqual([]);
 
-  const laterMs = performance.now();
+  const beganAgainAtMs = performance.now();
   await using later = await startLogged(scratch.dataDir);
-  expect(performance.now() - laterMs).toBeLessThan(5_000);
-  expect(await queryCluster(later.cluster.socketDir, later.cluster.ownerUser, "select number from kept")).toEqual([{ number: 7 }]);
+  expect(performance.now() - beganAgainAtMs).toBeLessThan(firstStartMs);
+  expect(await queryCluster(later.cluster.socketDir, later.cluster.ownerUser, "select number from kept")).toEqual([
+    { number: 7 },
+  ]);
 });
 
 test("nothing listens on a network, the kernel vouches for users, and durability is on", async () => {
-  await using scratch = await makeScratch();
   await using running = await startLogged(scratch.dataDir);
   const { socketDir, ownerUser } = running.cluster;
   const pid = await postmasterPid(scratch.dataDir);
@@ -57,18 +78,20 @@ test("nothing listens on a network, the kernel vouches for users, and durability
 });
 
 test("the application's role may not make tables in the server's database, nor enter others", async () => {
-  await using scratch = await makeScratch();
   await using running = await startLogged(scratch.dataDir);
   const { socketDir, appUser } = running.cluster;
   expect(await queryCluster(socketDir, appUser, "select current_user::text as me")).toEqual([{ me: "rollcall_app" }]);
   await expect(queryCluster(socketDir, appUser, "create table mine (id int)")).rejects.toThrow(/permission denied/);
-  await expect(queryCluster(socketDir, appUser, "create temporary table mine (id int)")).rejects.toThrow(/permission denied/);
-  await expect(queryCluster(socketDir, appUser, "copy (select 1) to program 'id'")).rejects.toThrow(/permission denied/);
+  await expect(queryCluster(socketDir, appUser, "create temporary table mine (id int)")).rejects.toThrow(
+    /permission denied/,
+  );
+  await expect(queryCluster(socketDir, appUser, "copy (select 1) to program 'id'")).rejects.toThrow(
+    /permission denied/,
+  );
   await expect(queryCluster(socketDir, appUser, "select 1", "postgres")).rejects.toThrow(/permission denied/);
 });
 
 test("a database that is killed comes back by itself, with the claim of exclusive use", async () => {
-  await using scratch = await makeScratch();
   await using running = await startLogged(scratch.dataDir);
   const { socketDir, ownerUser } = running.cluster;
   const firstPid = await postmasterPid(scratch.dataDir);
@@ -86,7 +109,6 @@ test("a database that is killed comes back by itself, with the claim of exclusiv
 });
 
 test("a database that loses one process and recovers is used again", async () => {
-  await using scratch = await makeScratch();
   await using running = await startLogged(scratch.dataDir);
   const { socketDir, ownerUser } = running.cluster;
   const postmaster = await postmasterPid(scratch.dataDir);
@@ -101,7 +123,6 @@ test("a database that loses one process and recovers is used again", async () =>
 });
 
 test("stopping twice, or while the database is away, ends without a process", async () => {
-  await using scratch = await makeScratch();
   const running = await startLogged(scratch.dataDir);
   process.kill(Number(await postmasterPid(scratch.dataDir)), "SIGKILL");
   await running.logged("database away");
@@ -110,7 +131,6 @@ test("stopping twice, or while the database is away, ends without a process", as
 });
 
 test("a database that hangs counts as away and is used again once it goes on", async () => {
-  await using scratch = await makeScratch();
   await using running = await startLogged(scratch.dataDir);
   const { socketDir, appUser, database } = running.cluster;
   const db = openDatabase({
@@ -121,7 +141,10 @@ test("a database that hangs counts as away and is used again once it goes on", a
   });
   await sql`select 1`.execute(db);
   const postmaster = Number(await postmasterPid(scratch.dataDir));
-  const children = (await readFile(`/proc/${postmaster}/task/${postmaster}/children`, "utf8")).trim().split(" ").map(Number);
+  const children = (await readFile(`/proc/${postmaster}/task/${postmaster}/children`, "utf8"))
+    .trim()
+    .split(" ")
+    .map(Number);
   for (const pid of [postmaster, ...children]) process.kill(pid, "SIGSTOP");
   const failure: unknown = await sql`select 2`.execute(db).catch((error: unknown) => error);
   for (const pid of [postmaster, ...children]) process.kill(pid, "SIGCONT");
@@ -142,7 +165,10 @@ test("the log keeps its newest files", async () => {
 async function listeningInodes(table: string): Promise<readonly string[]> {
   const LISTEN = "0A";
   const rows = (await readFile(table, "utf8")).trim().split("\n").slice(1);
-  return rows.map((row) => row.trim().split(/\s+/)).filter((fields) => fields[3] === LISTEN).map((fields) => String(fields[9]));
+  return rows
+    .map((row) => row.trim().split(/\s+/))
+    .filter((fields) => fields[3] === LISTEN)
+    .map((fields) => String(fields[9]));
 }
 
 async function socketInodes(pid: number): Promise<ReadonlySet<string>> {

@@ -9,7 +9,13 @@ process.setgroups?.([]);
 process.setgid?.(Number(userId));
 process.setuid?.(Number(userId));
 
-const client = new pg.Client({ host: String(socketDir), port: 5432, user: "rollcall_app", database: "rollcall", ssl: false });
+const client = new pg.Client({
+  host: String(socketDir),
+  port: 5432,
+  user: "rollcall_app",
+  database: "rollcall",
+  ssl: false,
+});
 client.on("error", () => undefined);
 try {
   await client.connect();

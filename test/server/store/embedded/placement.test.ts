@@ -1,10 +1,13 @@
 import { chmod, chown, cp, lstat, mkdir, readlink, realpath, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { removeCluster } from "../../../../server/store/embedded/remove-cluster.ts";
 import { realClock } from "../../../support/real-clock.ts";
 import { isRoot, leftFolders, leftProcesses, makeScratch, queryCluster, startLogged } from "./scratch-cluster.ts";
 import { readyLine, startServerProcess } from "./server-process.ts";
+
+// Making a cluster syncs 40 MB; a busy disk takes its time.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
 
 const NOBODY = 65534;
 
@@ -50,7 +53,9 @@ describe.runIf(isRoot)("a server run by root", () => {
       await queryCluster(running.cluster.socketDir, "rollcall_owner", "create table kept as select 7 as number");
     }
     await using later = await startLogged(dataDir);
-    expect(await queryCluster(later.cluster.socketDir, "rollcall_owner", "select number from kept")).toEqual([{ number: 7 }]);
+    expect(await queryCluster(later.cluster.socketDir, "rollcall_owner", "select number from kept")).toEqual([
+      { number: 7 },
+    ]);
   });
 
   test("refuses a copy of a data directory, follows one that was moved, and misses one that is gone", async () => {
@@ -69,7 +74,9 @@ describe.runIf(isRoot)("a server run by root", () => {
     await rename(dataDir, moved);
     {
       await using running = await startLogged(moved);
-      expect(await queryCluster(running.cluster.socketDir, "rollcall_owner", "select number from kept")).toEqual([{ number: 7 }]);
+      expect(await queryCluster(running.cluster.socketDir, "rollcall_owner", "select number from kept")).toEqual([
+        { number: 7 },
+      ]);
     }
     const target = await realpath(join(moved, "postgres"));
     await rm(target, { recursive: true });

@@ -44,7 +44,9 @@ export function startServerProcess(order: Partial<ServerOrder> & { readonly data
   if (child.pid === undefined) throw new Error("the server program did not start");
   const lines: ServerLine[] = [];
   const watchers = new Set<() => void>();
-  const notify = () => watchers.forEach((watcher) => watcher());
+  const notify = () => {
+    for (const watcher of watchers) watcher();
+  };
   let hasEnded = false;
   createInterface(child.stdout).on("line", (line) => {
     lines.push(JSON.parse(line) as ServerLine);

@@ -56,7 +56,12 @@ function becomeUser(userId: number): void {
 
 /** Inserts one row after another on each connection and prints each once the database acknowledged it. */
 async function write(cluster: Cluster, writers: number): Promise<void> {
-  const pool = new pg.Pool({ host: cluster.socketDir, user: cluster.ownerUser, database: cluster.database, max: writers });
+  const pool = new pg.Pool({
+    host: cluster.socketDir,
+    user: cluster.ownerUser,
+    database: cluster.database,
+    max: writers,
+  });
   pool.on("error", () => undefined).on("connect", (client) => client.on("error", () => undefined));
   await pool.query("create table if not exists acked (id bigint generated always as identity primary key)");
   const writeOn = async (): Promise<void> => {
