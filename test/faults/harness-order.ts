@@ -17,6 +17,8 @@ export interface HarnessOrder {
   readonly artifactPath: string;
   readonly artifact: Artifact;
   readonly jobId: string;
+  /** Set to stop once the last update is confirmed. */
+  readonly isConfirmOnly?: boolean;
   /** Set for the deliberately broken updaters that a campaign must catch. */
   readonly flaw?: Flaw;
 }

@@ -5,7 +5,7 @@ import type { Flaw } from "./harness-order.ts";
 import { planPoints, runCampaign, type PrepareCase } from "./campaign.ts";
 import { run, runWithFault, type TracedCall } from "./strace-plan.ts";
 import { explainMissingTools } from "./system-tools.ts";
-import { createUpdaterKit, prepareUpdaterHost, type UpdaterKit } from "./updater-host.ts";
+import { createUpdaterKit, prepareConfirmingHost, prepareUpdaterHost, type UpdaterKit } from "./updater-host.ts";
 
 const LANES = 2;
 const reasonToSkip = explainMissingTools("strace", "util-linux");
@@ -49,6 +49,14 @@ describe.skipIf(reasonToSkip !== undefined)(
 
     it("leaves a whole binary, its predecessor and a readable journal when any one call fails with ENOSPC", async () => {
       expect(await runCampaign(prepare, points, ["ENOSPC"], LANES)).toEqual({ runs: points.length + 1, problems: [] });
+    }, 120_000);
+
+    it("leaves an update that is confirmed, or can be, when interrupted while it confirms", async () => {
+      const prepareConfirming: PrepareCase = () => prepareConfirmingHost(kit);
+      const confirming = await planPoints(prepareConfirming);
+      expect(confirming.filter((point) => ["link", "rename"].includes(point.syscall))).toHaveLength(2);
+      const report = await runCampaign(prepareConfirming, confirming, ["kill", "EIO"], LANES);
+      expect(report).toEqual({ runs: 2 * confirming.length + 1, problems: [] });
     }, 120_000);
 
     it("copies the predecessor where hard links are refused", async () => {

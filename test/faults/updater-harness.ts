@@ -3,12 +3,14 @@
  * what was before, confirms it if it must, and runs the updater's own code over
  * the artifact it is given. Prints one JSON line for each thing it learned.
  *
- * Exit status: 0 swapped, 3 the update failed for a reason that the server knows.
+ * Exit status: 0 done, 3 the update failed for a reason that the server knows,
+ * 4 the disk refused to confirm the last one.
  */
 import { readFile } from "node:fs/promises";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createLinuxPlatform } from "../../agent/updater/linux-platform.ts";
+import { systemErrorCode } from "../../agent/updater/system-error.ts";
 import { UpdateError } from "../../agent/updater/update-error.ts";
 import type { UpdatePlatform } from "../../agent/updater/update-platform.ts";
 import { updateBadly } from "./broken-updater.ts";
@@ -23,12 +25,23 @@ async function main(order: HarnessOrder): Promise<void> {
   });
   const settlement = await platform.settle();
   say({ event: "settled", settlement });
-  if (settlement.kind === "unconfirmed")
-    say({ event: "confirmed", isConfirmed: await platform.confirm(settlement.jobId) });
+  if (settlement.kind === "unconfirmed" && !(await confirm(platform, settlement.jobId))) return;
+  if (order.isConfirmOnly === true) return;
   const bytes = await readFile(order.artifactPath);
   if (order.flaw === undefined) await update(platform, order, bytes);
   else await updateBadly(order.flaw, order, bytes);
   say({ event: "swapped", longestStallMs: Math.round(delay.max / 1e6) });
+}
+
+async function confirm(platform: UpdatePlatform, jobId: string): Promise<boolean> {
+  try {
+    say({ event: "confirmed", isConfirmed: await platform.confirm(jobId) });
+    return true;
+  } catch (error) {
+    say({ event: "not confirmed", errorCode: systemErrorCode(error) });
+    process.exitCode = 4;
+    return false;
+  }
 }
 
 async function update(platform: UpdatePlatform, order: HarnessOrder, bytes: Uint8Array): Promise<void> {

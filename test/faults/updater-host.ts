@@ -70,9 +70,29 @@ export async function prepareUpdaterHost(
   parent = kit.folder,
   flaw?: Flaw,
 ): Promise<FaultCase & { readonly host: UpdaterHost }> {
+  const host = await installHost(kit, parent, 1);
+  return describeCase(kit, host, host.order(JOB, 1, 2, { flaw }));
+}
+
+/** A fresh host that was just updated to version 2 and is about to be told that this is good. */
+export async function prepareConfirmingHost(kit: UpdaterKit, parent = kit.folder): Promise<FaultCase> {
+  const host = await installHost(kit, parent, 2);
+  return describeCase(kit, host, host.order(JOB, 2, 3, { isConfirmOnly: true }));
+}
+
+async function installHost(kit: UpdaterKit, parent: string, running: 1 | 2): Promise<UpdaterHost> {
   const root = await mkdtemp(join(parent, "host-"));
   const host = new UpdaterHost(kit, root, updatePaths(join(root, "bin", "agent"), join(root, "state")));
-  await host.install();
+  await host.install(running);
+  return host;
+}
+
+function describeCase(
+  kit: UpdaterKit,
+  host: UpdaterHost,
+  order: HarnessOrder,
+): FaultCase & { readonly host: UpdaterHost } {
+  const { root } = host;
   const { folder, stateDir, binary, staged, old, oldTemporary, journal, journalTemporary, verdict, verdictTemporary } =
     host.paths;
   return {
@@ -80,7 +100,7 @@ export async function prepareUpdaterHost(
     root,
     subject: {
       command: process.execPath,
-      args: [kit.program, JSON.stringify(host.order(JOB, 1, 2, flaw))],
+      args: [kit.program, JSON.stringify(order)],
       env: {},
       paths: [
         folder,
@@ -103,54 +123,54 @@ export async function prepareUpdaterHost(
 /** The files of one host and the questions about them. */
 export class UpdaterHost {
   readonly paths: UpdatePaths;
+  /** Holds all of them. */
+  readonly root: string;
   readonly #kit: UpdaterKit;
-  readonly #root: string;
 
   constructor(kit: UpdaterKit, root: string, paths: UpdatePaths) {
     this.#kit = kit;
-    this.#root = root;
+    this.root = root;
     this.paths = paths;
   }
 
-  async install(): Promise<void> {
-    const [zero, one] = this.#kit.versions;
-    const digests = { fromSha256: zero.artifact.sha256, toSha256: one.artifact.sha256 };
+  /** Version 1 as a finished update left it, or version 2 as a swap does. */
+  async install(running: 1 | 2): Promise<void> {
+    const [before, now] = [this.#kit.versions[running === 1 ? 0 : 1], this.#kit.versions[running]];
     const journal: Journal = {
-      state: "confirmed",
-      jobId: EARLIER_JOB,
-      ...digests,
-      fromVersion: "0.0.0",
-      toVersion: "1.0.0",
-      sequence: 1,
+      state: running === 1 ? "confirmed" : "unconfirmed",
+      jobId: running === 1 ? EARLIER_JOB : JOB,
+      fromSha256: before.artifact.sha256,
+      toSha256: now.artifact.sha256,
+      fromVersion: before.artifact.version,
+      toVersion: now.artifact.version,
+      sequence: running,
       bootId: "boot",
       uptimeMs: 1,
       reason: "none",
     };
     await mkdir(this.paths.folder, { mode: 0o700 });
     await mkdir(this.paths.stateDir, { mode: 0o700 });
-    await writeDurably(this.paths.binary, one.bytes, 0o755);
-    await writeDurably(this.paths.old, zero.bytes, 0o755);
+    await writeDurably(this.paths.binary, now.bytes, 0o755);
+    await writeDurably(this.paths.old, before.bytes, 0o755);
     await writeDurably(this.paths.journal, Buffer.from(formatJournal(journal)), 0o600);
-    await writeDurably(
-      this.paths.verdict,
-      Buffer.from(`decision confirmed\njob ${EARLIER_JOB}\nreason none\nend\n`),
-      0o600,
-    );
-    for (const folder of [this.paths.folder, this.paths.stateDir, this.#root, join(this.#root, "..")])
+    const verdict = `decision confirmed\njob ${EARLIER_JOB}\nreason none\nend\n`;
+    if (running === 1) await writeDurably(this.paths.verdict, Buffer.from(verdict), 0o600);
+    for (const folder of [this.paths.folder, this.paths.stateDir, this.root, join(this.root, "..")]) {
       await syncFolder(folder);
+    }
   }
 
-  order(jobId: string, from: 1 | 2, to: 2 | 3, flaw?: Flaw): HarnessOrder {
+  order(jobId: string, from: 1 | 2, to: 2 | 3, extra: Pick<HarnessOrder, "flaw" | "isConfirmOnly"> = {}): HarnessOrder {
     const { artifact } = this.#kit.versions[to];
     return {
       binaryPath: this.paths.binary,
       stateDir: this.paths.stateDir,
-      configPath: join(this.#root, "agent.json"),
+      configPath: join(this.root, "agent.json"),
       ownVersion: this.#kit.versions[from].artifact.version,
       artifactPath: join(this.#kit.folder, artifact.version),
       artifact,
       jobId,
-      flaw,
+      ...extra,
     };
   }
 
@@ -189,8 +209,9 @@ export class UpdaterHost {
     if ((await this.#versionAt(this.paths.binary)) !== 3) problems.push("the second attempt did not bring version 3");
     if ((await this.#versionAt(this.paths.old)) !== running)
       problems.push("after the second attempt `.old` is not its predecessor");
-    const expected = expectedReport(running, journal);
-    if (!next.stdout.includes(expected)) problems.push(`the next start did not report ${expected}: ${next.stdout}`);
+    const expected = expectedReports(running, journal);
+    if (!expected.some((report) => next.stdout.includes(report)))
+      problems.push(`the next start did not report ${expected.join(" or ")}: ${next.stdout}`);
     for (const leftover of [this.paths.staged, this.paths.oldTemporary, this.paths.journalTemporary]) {
       if (await isThere(leftover)) problems.push(`${leftover} was left`);
     }
@@ -204,14 +225,13 @@ export class UpdaterHost {
   }
 }
 
-/** What the next start must say of the last update, given what it finds. */
-function expectedReport(running: 1 | 2, journal: Journal | undefined): string {
-  if (running === 2)
-    return journal?.state === "failed"
-      ? `"jobId":"${JOB}","outcome":"failed"`
-      : `{"event":"confirmed","isConfirmed":true}`;
-  if (journal?.jobId === JOB) return `"jobId":"${JOB}","outcome":"failed"`;
-  return `"jobId":"${EARLIER_JOB}","outcome":"succeeded"`;
+/** What the next start must say of the last update, given what it finds: one of these. */
+function expectedReports(running: 1 | 2, journal: Journal | undefined): readonly string[] {
+  if (journal?.jobId !== JOB) return [`"jobId":"${EARLIER_JOB}","outcome":"succeeded"`];
+  if (running === 1 || journal.state === "failed") return [`"jobId":"${JOB}","outcome":"failed"`];
+  const succeeded = `"jobId":"${JOB}","outcome":"succeeded"`;
+  // An agent that was stopped while it confirmed may have decided already, or not.
+  return journal.state === "confirmed" ? [succeeded] : [succeeded, `{"event":"confirmed","isConfirmed":true}`];
 }
 
 function describeVersion(version: number | undefined): string {

@@ -1,4 +1,6 @@
+import { execFile } from "node:child_process";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { promisify } from "node:util";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import {
@@ -39,6 +41,9 @@ const EXAMPLE: Journal = {
   reason: "none",
 };
 
+/** How a guard in POSIX sh reads it: the last line first, then one value. */
+const READ_BY_SHELL = `[ "$(tail -n 1 "$1")" = end ] && sed -n "s/^$2 \\([0-9A-Za-z.+_-]\\{1,128\\}\\)\\$/\\1/p" "$1"`;
+
 describe("the journal", () => {
   it("stands as lines that a shell can read", () => {
     expect(formatJournal(EXAMPLE).split("\n")).toEqual([
@@ -56,6 +61,22 @@ describe("the journal", () => {
       "end",
       "",
     ]);
+  });
+
+  it("gives a shell the values that it gives the agent", async () => {
+    await using fixture = await createUpdateFixture();
+    await writeJournal(fixture.paths, EXAMPLE);
+    for (const [key, value] of [
+      ["state", "unconfirmed"],
+      ["from", EXAMPLE.fromSha256],
+      ["to", EXAMPLE.toSha256],
+      ["to_version", "2.0.0+5.g1234"],
+      ["boot_id", EXAMPLE.bootId],
+      ["uptime_ms", "123456"],
+    ] as const) {
+      const { stdout } = await promisify(execFile)("sh", ["-c", READ_BY_SHELL, "sh", fixture.paths.journal, key]);
+      expect(stdout).toBe(`${value}\n`);
+    }
   });
 
   it("reads back what was written", () => {
