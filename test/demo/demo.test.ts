@@ -19,7 +19,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  expect(await findProcessesOf(folder)).toEqual([]);
+  await expect.poll(() => findProcessesOf(folder)).toEqual([]);
   expect(await readdir(folder)).toEqual([]);
   await rm(folder, { recursive: true });
 });
