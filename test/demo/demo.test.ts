@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
 import { findProcessesOf } from "./processes-of.ts";
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 240_000;
 
 let folder: string;
 
