@@ -3,7 +3,6 @@
  * its own. Each Connect stream is a FakeConnection that the test reads and writes.
  */
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { create, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   Metadata,
@@ -176,17 +175,22 @@ async function serveBlocks(
   call: ServerWritableStream<FetchBlocksRequest, unknown>,
   blocks: AsyncIterable<MessageInitShape<typeof FetchBlocksResponseSchema>>,
 ): Promise<void> {
-  const closed = once(call, "close");
+  const closed = new Promise<void>((resolve) => call.once("close", resolve));
   try {
     for await (const block of blocks) {
       if (call.cancelled) return;
-      if (!call.write(create(FetchBlocksResponseSchema, block))) await Promise.race([once(call, "drain"), closed]);
+      if (!call.write(create(FetchBlocksResponseSchema, block))) await Promise.race([drained(call), closed]);
     }
     call.end();
   } catch (error) {
     if (!isRejection(error)) throw error;
     call.emit("error", toStatus(error));
   }
+}
+
+/** Unlike `events.once` it does not fail on an "error", which is how a script ends a call. */
+function drained(call: ServerWritableStream<FetchBlocksRequest, unknown>): Promise<void> {
+  return new Promise((resolve) => call.once("drain", resolve));
 }
 
 function isRejection(value: unknown): value is Rejection {
