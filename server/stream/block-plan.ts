@@ -11,8 +11,10 @@ type Range = Pick<BlockRange, "first" | "count">;
 export function checkRanges(ranges: readonly Range[], layout: ArtifactLayout): void {
   const blockCount = Math.ceil(layout.sizeBytes / layout.blockSizeBytes);
   for (const [index, range] of ranges.entries()) {
-    if (range.first >= blockCount) throw new InvalidFieldError(`ranges[${index}].first`, `must be below ${blockCount}, the number of blocks`);
-    if (range.count > blockCount - range.first) throw new InvalidFieldError(`ranges[${index}].count`, `must be at most ${blockCount - range.first}`);
+    if (range.first >= blockCount)
+      throw new InvalidFieldError(`ranges[${index}].first`, `must be below ${blockCount}, the number of blocks`);
+    if (range.count > blockCount - range.first)
+      throw new InvalidFieldError(`ranges[${index}].count`, `must be at most ${blockCount - range.first}`);
   }
 }
 
@@ -23,7 +25,10 @@ export function blockLength(index: number, layout: ArtifactLayout): number {
 
 /** Bytes of all blocks in `ranges`, as often as they are asked for. */
 export function bytesOf(ranges: readonly Range[], layout: ArtifactLayout): number {
-  return ranges.reduce((sum, { first, count }) => sum + (count - 1) * layout.blockSizeBytes + blockLength(first + count - 1, layout), 0);
+  return ranges.reduce(
+    (sum, { first, count }) => sum + (count - 1) * layout.blockSizeBytes + blockLength(first + count - 1, layout),
+    0,
+  );
 }
 
 /** The same blocks in the same order, at most `greatestCount` at a time. */

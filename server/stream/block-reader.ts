@@ -34,13 +34,21 @@ export async function* readBlocks(
   }
 }
 
-async function read(file: FileHandle, first: number, count: number, layout: ArtifactLayout): Promise<readonly BlockMessage[]> {
+async function read(
+  file: FileHandle,
+  first: number,
+  count: number,
+  layout: ArtifactLayout,
+): Promise<readonly BlockMessage[]> {
   const blocks: readonly BlockMessage[] = Array.from({ length: count }, (_, offset) => {
     const index = first + offset;
     return allocateBlockMessage(index, blockLength(index, layout));
   });
   const wanted = blocks.reduce((sum, block) => sum + block.data.length, 0);
-  const { bytesRead } = await file.readv(blocks.map((block) => block.data), first * layout.blockSizeBytes);
+  const { bytesRead } = await file.readv(
+    blocks.map((block) => block.data),
+    first * layout.blockSizeBytes,
+  );
   if (bytesRead !== wanted) throw new Error(`the artifact ends ${wanted - bytesRead} bytes too early`);
   return blocks;
 }

@@ -6,9 +6,29 @@
  *
  * *Source*: RFC 5280 section 4, RFC 5758 section 3.2.
  */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, X509Certificate, type KeyObject } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  sign,
+  X509Certificate,
+  type KeyObject,
+} from "node:crypto";
 import type { Random } from "../domain/clock.ts";
-import { bitString, booleanTrue, explicit, objectIdentifier, octetString, sequence, setOfOne, tagged, time, unsignedInteger, utf8String } from "./der.ts";
+import {
+  bitString,
+  booleanTrue,
+  explicit,
+  objectIdentifier,
+  octetString,
+  sequence,
+  setOfOne,
+  tagged,
+  time,
+  unsignedInteger,
+  utf8String,
+} from "./der.ts";
 import { generalNames } from "./subject-names.ts";
 
 /** A certificate and its private key, both PEM. */
@@ -30,7 +50,9 @@ const DIGITAL_SIGNATURE = bitString(Uint8Array.of(0x80), 7);
 
 /** A fresh P-256 private key in PEM (PKCS #8). */
 export function createKeyPem(): string {
-  return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  return generateKeyPairSync("ec", { namedCurve: "P-256" })
+    .privateKey.export({ type: "pkcs8", format: "pem" })
+    .toString();
 }
 
 /** A self-signed root over the key in `keyPem`. */
@@ -42,11 +64,23 @@ export function createAuthority(keyPem: string, now: Date, random: Pick<Random, 
     extension("2.5.29.15", KEY_CERT_SIGN_AND_CRL_SIGN, "critical"),
     extension("2.5.29.14", octetString(keyIdentifier(key))),
   ];
-  return { certPem: signCertificate({ subject, issuer: subject, key, signingKey: key, validMs: AUTHORITY_VALID_MS, extensions }, now, random), keyPem };
+  return {
+    certPem: signCertificate(
+      { subject, issuer: subject, key, signingKey: key, validMs: AUTHORITY_VALID_MS, extensions },
+      now,
+      random,
+    ),
+    keyPem,
+  };
 }
 
 /** A server certificate for `names` with a key of its own, signed by `authority`. */
-export function issueLeaf(authority: CertificatePair, names: readonly string[], now: Date, random: Pick<Random, "bytes">): CertificatePair {
+export function issueLeaf(
+  authority: CertificatePair,
+  names: readonly string[],
+  now: Date,
+  random: Pick<Random, "bytes">,
+): CertificatePair {
   const keyPem = createKeyPem();
   const key = createPrivateKey(keyPem);
   const signingKey = createPrivateKey(authority.keyPem);
@@ -60,7 +94,10 @@ export function issueLeaf(authority: CertificatePair, names: readonly string[], 
   ];
   const issuer = commonName("Rollcall agent listener CA");
   const subject = commonName("Rollcall agent listener");
-  return { certPem: signCertificate({ subject, issuer, key, signingKey, validMs: LEAF_VALID_MS, extensions }, now, random), keyPem };
+  return {
+    certPem: signCertificate({ subject, issuer, key, signingKey, validMs: LEAF_VALID_MS, extensions }, now, random),
+    keyPem,
+  };
 }
 
 interface CertificateRequest {

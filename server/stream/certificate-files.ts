@@ -55,7 +55,8 @@ async function loadGiven(given: GivenCertificate, now: Date): Promise<Certificat
   const keyPem = await readFile(given.keyPath, "utf8");
   const certificate = parse(() => new X509Certificate(certPem), `${given.certPath} holds no PEM certificate`);
   const key = parse(() => createPrivateKey(keyPem), `${given.keyPath} holds no PEM private key`);
-  if (!certificate.checkPrivateKey(key)) throw new Error(`${given.keyPath} is not the key of the first certificate in ${given.certPath}`);
+  if (!certificate.checkPrivateKey(key))
+    throw new Error(`${given.keyPath} is not the key of the first certificate in ${given.certPath}`);
   const expiresAt = certificate.validToDate;
   if (expiresAt <= now) throw new Error(`the certificate in ${given.certPath} expired at ${expiresAt.toISOString()}`);
   return { certPem, keyPem, caPem: undefined, expiresAt };
@@ -67,12 +68,17 @@ async function loadAuthority(folder: string, options: CertificateOptions): Promi
   const certPem = await readIfThere(certPath);
   const keyPem = await readIfThere(keyPath);
   if (certPem !== undefined && keyPem !== undefined) {
-    const certificate = parse(() => new X509Certificate(certPem), `${certPath} holds no PEM certificate; restore it from a backup`);
+    const certificate = parse(
+      () => new X509Certificate(certPem),
+      `${certPath} holds no PEM certificate; restore it from a backup`,
+    );
     const key = parse(() => createPrivateKey(keyPem), `${keyPath} holds no PEM private key; restore it from a backup`);
-    if (!certificate.checkPrivateKey(key)) throw new Error(`${keyPath} is not the key of ${certPath}; restore both from one backup`);
+    if (!certificate.checkPrivateKey(key))
+      throw new Error(`${keyPath} is not the key of ${certPath}; restore both from one backup`);
     return { certPem, keyPem };
   }
-  if (certPem !== undefined) throw new Error(`${keyPath} is missing; agents trust ${certPath} only, so restore the key from a backup`);
+  if (certPem !== undefined)
+    throw new Error(`${keyPath} is missing; agents trust ${certPath} only, so restore the key from a backup`);
   // A key alone is what a start that was cut short left; nobody trusts it yet.
   const authority = createAuthority(keyPem ?? createKeyPem(), options.clock.now(), options.random);
   if (keyPem === undefined) await writeDurably(keyPath, authority.keyPem, 0o600);
@@ -80,7 +86,11 @@ async function loadAuthority(folder: string, options: CertificateOptions): Promi
   return authority;
 }
 
-async function loadLeaf(folder: string, authority: CertificatePair, options: CertificateOptions): Promise<CertificatePair> {
+async function loadLeaf(
+  folder: string,
+  authority: CertificatePair,
+  options: CertificateOptions,
+): Promise<CertificatePair> {
   const names = normalizeNames(options.names);
   const path = join(folder, "server.pem");
   const bundle = await readIfThere(path);
@@ -94,7 +104,9 @@ async function loadLeaf(folder: string, authority: CertificatePair, options: Cer
 /** Certificate and key share a file, so that no crash can leave one without the other. */
 function splitBundle(bundle: string): CertificatePair {
   const keyAt = bundle.indexOf("-----BEGIN PRIVATE KEY-----");
-  return keyAt === -1 ? { certPem: bundle, keyPem: "" } : { certPem: bundle.slice(0, keyAt), keyPem: bundle.slice(keyAt) };
+  return keyAt === -1
+    ? { certPem: bundle, keyPem: "" }
+    : { certPem: bundle.slice(0, keyAt), keyPem: bundle.slice(keyAt) };
 }
 
 function fits(leaf: CertificatePair, authority: CertificatePair, names: readonly string[], now: Date): boolean {

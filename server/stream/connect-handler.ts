@@ -11,7 +11,12 @@
  *   database ends no stream.
  */
 import type { handleBidiStreamingCall } from "@grpc/grpc-js";
-import { AgentMessageSchema, type AgentMessage, type Hello, type ServerMessage } from "../../gen/rollcall/v1/agent_pb.js";
+import {
+  AgentMessageSchema,
+  type AgentMessage,
+  type Hello,
+  type ServerMessage,
+} from "../../gen/rollcall/v1/agent_pb.js";
 import type { Clock } from "../domain/clock.ts";
 import { InvalidFieldError, RefusedError } from "../domain/errors.ts";
 import type { SessionEpoch } from "../domain/ids.ts";
@@ -83,7 +88,12 @@ function protocolTooOld(version: number): RefusedError {
   );
 }
 
-async function runSession(hello: Hello, stream: AgentStream, caller: HostCaller, options: ConnectOptions): Promise<void> {
+async function runSession(
+  hello: Hello,
+  stream: AgentStream,
+  caller: HostCaller,
+  options: ConnectOptions,
+): Promise<void> {
   const { hostId } = caller.identity;
   const session = new StreamSession(hostId, hello.instanceId, stream, options.log);
   const opened = await options.handler.opened(hello, session, options.registry.get(hostId));
@@ -101,19 +111,31 @@ async function runSession(hello: Hello, stream: AgentStream, caller: HostCaller,
   }
 }
 
-async function converse(stream: AgentStream, session: StreamSession, epoch: SessionEpoch, options: ConnectOptions): Promise<void> {
+async function converse(
+  stream: AgentStream,
+  session: StreamSession,
+  epoch: SessionEpoch,
+  options: ConnectOptions,
+): Promise<void> {
   const { heartbeatTimeoutMs, messagesPerSecond } = options.limits;
   const rate = new MessageRate(messagesPerSecond, options.clock.monotonicMs());
   for (;;) {
     const heard = await stream.next(heartbeatTimeoutMs);
-    if (heard.kind === "silent") throw new StreamEndedError("unavailable", `no message within ${heartbeatTimeoutMs} ms`);
+    if (heard.kind === "silent")
+      throw new StreamEndedError("unavailable", `no message within ${heartbeatTimeoutMs} ms`);
     if (heard.kind !== "message") return;
-    if (!rate.take(options.clock.monotonicMs())) throw new StreamEndedError("resourceExhausted", `more than ${messagesPerSecond} messages a second`);
+    if (!rate.take(options.clock.monotonicMs()))
+      throw new StreamEndedError("resourceExhausted", `more than ${messagesPerSecond} messages a second`);
     await handleMessage(heard.message, session, epoch, options.handler);
   }
 }
 
-async function handleMessage(message: AgentMessage, session: StreamSession, epoch: SessionEpoch, handler: SessionHandler): Promise<void> {
+async function handleMessage(
+  message: AgentMessage,
+  session: StreamSession,
+  epoch: SessionEpoch,
+  handler: SessionHandler,
+): Promise<void> {
   checkMessage(AgentMessageSchema, message);
   switch (message.message.case) {
     case "hello":

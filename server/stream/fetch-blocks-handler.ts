@@ -6,7 +6,11 @@
 import { once } from "node:events";
 import { open } from "node:fs/promises";
 import type { handleServerStreamingCall, ServerWritableStream } from "@grpc/grpc-js";
-import { FetchBlocksRequestSchema, type FetchBlocksRequest, type FetchBlocksResponse } from "../../gen/rollcall/v1/agent_pb.js";
+import {
+  FetchBlocksRequestSchema,
+  type FetchBlocksRequest,
+  type FetchBlocksResponse,
+} from "../../gen/rollcall/v1/agent_pb.js";
 import type { Clock } from "../domain/clock.ts";
 import { bytesOf, checkRanges } from "./block-plan.ts";
 import { readBlocks } from "./block-reader.ts";
@@ -32,7 +36,9 @@ export interface FetchBlocksOptions extends UnaryOptions {
 }
 
 /** Serves `AgentService.FetchBlocks`. */
-export function fetchBlocksHandler(options: FetchBlocksOptions): handleServerStreamingCall<FetchBlocksRequest, FetchBlocksResponse | Buffer> {
+export function fetchBlocksHandler(
+  options: FetchBlocksOptions,
+): handleServerStreamingCall<FetchBlocksRequest, FetchBlocksResponse | Buffer> {
   return (call) => options.tasks.add(serve(call, options.callers.hostOf(call), options));
 }
 
@@ -67,7 +73,10 @@ async function send(call: BlocksCall, delivery: Delivery, signal: AbortSignal, b
   const remaining = budget.remaining(jobId, delivery.sizeBytes);
   const wanted = bytesOf(ranges, delivery);
   if (wanted > remaining) {
-    throw new StreamEndedError("resourceExhausted", `this job may fetch ${remaining} more bytes, not ${wanted}: twice the artifact in all`);
+    throw new StreamEndedError(
+      "resourceExhausted",
+      `this job may fetch ${remaining} more bytes, not ${wanted}: twice the artifact in all`,
+    );
   }
   await using file = await open(delivery.artifactPath, "r");
   for await (const blocks of readBlocks(file, ranges, delivery)) {

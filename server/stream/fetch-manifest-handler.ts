@@ -11,7 +11,10 @@ import type { DeliverySource } from "./ports.ts";
 import { unaryHandler, type UnaryOptions } from "./unary-handler.ts";
 
 /** Serves `AgentService.FetchManifest`. */
-export function fetchManifestHandler(deliveries: DeliverySource, options: UnaryOptions): handleUnaryCall<FetchManifestRequest, FetchManifestResponse> {
+export function fetchManifestHandler(
+  deliveries: DeliverySource,
+  options: UnaryOptions,
+): handleUnaryCall<FetchManifestRequest, FetchManifestResponse> {
   return unaryHandler(FetchManifestRequestSchema, options, async (request, caller) => {
     if (caller.identity === undefined) throw credentialInvalid();
     const { manifest, signature, blockList } = await deliveries.find(caller.identity.hostId, request.jobId);

@@ -29,20 +29,32 @@ export interface GrpcStatus {
 
 /** The status that tells a caller of `error`. What nobody foresaw is logged and told without its words. */
 export function toGrpcStatus(error: unknown, where: string, log: StreamLog): GrpcStatus {
-  if (error instanceof RefusedError) return withDetail(statusOf(error), error.message, REFUSAL_KEY, RefusalSchema, toRefusal(error));
+  if (error instanceof RefusedError)
+    return withDetail(statusOf(error), error.message, REFUSAL_KEY, RefusalSchema, toRefusal(error));
   if (error instanceof InvalidFieldError) {
     return withDetail(statusOf(error), error.message, INVALID_FIELD_KEY, InvalidFieldSchema, toInvalidField(error));
   }
-  if (error instanceof UnavailableError) return { code: statusOf(error), details: error.message, metadata: new Metadata() };
-  if (error instanceof StreamEndedError) return { code: STATUS[error.status], details: error.message, metadata: new Metadata() };
+  if (error instanceof UnavailableError)
+    return { code: statusOf(error), details: error.message, metadata: new Metadata() };
+  if (error instanceof StreamEndedError)
+    return { code: STATUS[error.status], details: error.message, metadata: new Metadata() };
   log.unexpected(where, error);
   return { code: STATUS.internal, details: "internal error", metadata: new Metadata() };
 }
 
-function withDetail<D extends DescMessage>(code: number, sentence: string, key: string, schema: D, detail: MessageShape<D>): GrpcStatus {
+function withDetail<D extends DescMessage>(
+  code: number,
+  sentence: string,
+  key: string,
+  schema: D,
+  detail: MessageShape<D>,
+): GrpcStatus {
   const metadata = new Metadata();
   metadata.set(key, encodeMessage(schema, detail));
-  metadata.set(STATUS_DETAILS_KEY, Buffer.from(encodeRpcStatus(code, sentence, encodeMessage(AnySchema, anyPack(schema, detail)))));
+  metadata.set(
+    STATUS_DETAILS_KEY,
+    Buffer.from(encodeRpcStatus(code, sentence, encodeMessage(AnySchema, anyPack(schema, detail)))),
+  );
   return { code, details: sentence, metadata };
 }
 

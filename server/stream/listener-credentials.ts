@@ -12,7 +12,11 @@ export class ListenerCredentials extends ServerCredentials {
       {
         requestCert: false,
         handshakeTimeout: limits.authenticationTimeoutMs,
-        settings: { maxConcurrentStreams: limits.streamsPerConnection, maxHeaderListSize: limits.headerBytes, enablePush: false },
+        settings: {
+          maxConcurrentStreams: limits.streamsPerConnection,
+          maxHeaderListSize: limits.headerBytes,
+          enablePush: false,
+        },
       },
       secureContext(pair),
     );
@@ -28,6 +32,10 @@ export class ListenerCredentials extends ServerCredentials {
   }
 }
 
-function secureContext(pair: CertificatePair): { readonly cert: string; readonly key: string; readonly minVersion: "TLSv1.2" } {
+function secureContext(pair: CertificatePair): {
+  readonly cert: string;
+  readonly key: string;
+  readonly minVersion: "TLSv1.2";
+} {
   return { cert: pair.certPem, key: pair.keyPem, minVersion: "TLSv1.2" };
 }

@@ -87,7 +87,17 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
   const unary = { callers, tasks, log };
 
   const grpc = new Server({
-    interceptors: [authenticateCalls({ service: AgentService, credentials: options.credentials, callers, gate, clock, log, refusalDelayMs: limits.refusalDelayMs })],
+    interceptors: [
+      authenticateCalls({
+        service: AgentService,
+        credentials: options.credentials,
+        callers,
+        gate,
+        clock,
+        log,
+        refusalDelayMs: limits.refusalDelayMs,
+      }),
+    ],
     "grpc.max_receive_message_length": limits.messageBytes,
     "grpc.keepalive_time_ms": limits.keepaliveTimeMs,
     "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
@@ -97,7 +107,14 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
     enroll: enrollHandler(options.enrollment, unary),
     connect: connectHandler({ handler: options.handler, registry, streams, callers, tasks, clock, log, limits }),
     fetchManifest: fetchManifestHandler(options.deliveries, unary),
-    fetchBlocks: fetchBlocksHandler({ ...unary, deliveries: options.deliveries, budget: new DeliveryBudget(), transfers, clock, limits }),
+    fetchBlocks: fetchBlocksHandler({
+      ...unary,
+      deliveries: options.deliveries,
+      budget: new DeliveryBudget(),
+      transfers,
+      clock,
+      limits,
+    }),
   });
   const tls = new ListenerCredentials(options.certificate, limits);
   const injector = grpc.createConnectionInjector(tls);
@@ -110,8 +127,12 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
 
   const sayGoodbye = (): void => {
     for (const stream of streams) {
-      const retryAfterMs = Math.floor((Buffer.from(options.random.bytes(4)).readUInt32BE() / 2 ** 32) * limits.returnSpreadMs);
-      stream.fail(toGrpcStatus(new RefusedError("draining", "this server is shutting down", {}, retryAfterMs), "drain", log));
+      const retryAfterMs = Math.floor(
+        (Buffer.from(options.random.bytes(4)).readUInt32BE() / 2 ** 32) * limits.returnSpreadMs,
+      );
+      stream.fail(
+        toGrpcStatus(new RefusedError("draining", "this server is shutting down", {}, retryAfterMs), "drain", log),
+      );
     }
   };
 

@@ -19,7 +19,11 @@ export function normalizeNames(names: readonly string[]): readonly string[] {
 
 /** GeneralNames: dNSName is `[2]`, iPAddress is `[7]`. *Source*: RFC 5280 section 4.2.1.6. */
 export function generalNames(names: readonly string[]): Buffer {
-  return sequence(...names.map((name) => (isIP(name) === 0 ? tagged(0x82, Buffer.from(name, "ascii")) : tagged(0x87, addressBytes(name)))));
+  return sequence(
+    ...names.map((name) =>
+      isIP(name) === 0 ? tagged(0x82, Buffer.from(name, "ascii")) : tagged(0x87, addressBytes(name)),
+    ),
+  );
 }
 
 function addressBytes(address: string): Buffer {

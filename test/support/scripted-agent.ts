@@ -94,10 +94,16 @@ export class ScriptedAgent implements Disposable {
   enroll(request: MessageInitShape<typeof EnrollRequestSchema>): Promise<EnrollResponse> {
     return new Promise((resolve, reject) => {
       const { path, requestSerialize, responseDeserialize } = METHODS.enroll;
-      this.#client.makeUnaryRequest(path, requestSerialize, responseDeserialize, create(EnrollRequestSchema, request), (error, response) => {
-        if (error === null && response !== undefined) resolve(response);
-        else reject(error ?? new Error("no response"));
-      });
+      this.#client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        create(EnrollRequestSchema, request),
+        (error, response) => {
+          if (error === null && response !== undefined) resolve(response);
+          else reject(error ?? new Error("no response"));
+        },
+      );
     });
   }
 
@@ -106,15 +112,25 @@ export class ScriptedAgent implements Disposable {
     return new Promise((resolve, reject) => {
       const { path, requestSerialize, responseDeserialize } = METHODS.fetchManifest;
       const request = create(FetchManifestRequestSchema, { jobId });
-      this.#client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, this.#metadata(), (error, response) => {
-        if (error === null && response !== undefined) resolve(response);
-        else reject(error ?? new Error("no response"));
-      });
+      this.#client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        this.#metadata(),
+        (error, response) => {
+          if (error === null && response !== undefined) resolve(response);
+          else reject(error ?? new Error("no response"));
+        },
+      );
     });
   }
 
   /** The raw call: iterate it, pause it or cancel it. Its errors are ServiceErrors. */
-  fetchBlocks(jobId: string, ranges: readonly { readonly first: number; readonly count: number }[]): ClientReadableStream<FetchBlocksResponse> {
+  fetchBlocks(
+    jobId: string,
+    ranges: readonly { readonly first: number; readonly count: number }[],
+  ): ClientReadableStream<FetchBlocksResponse> {
     const { path, requestSerialize, responseDeserialize } = METHODS.fetchBlocks;
     const request = create(FetchBlocksRequestSchema, { jobId, ranges: [...ranges] });
     return this.#client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request, this.#metadata());
@@ -123,7 +139,10 @@ export class ScriptedAgent implements Disposable {
   /** Opens a stream without saying anything. */
   connect(onMessage?: (message: ServerMessage, stream: ScriptedStream) => void): ScriptedStream {
     const { path, requestSerialize, responseDeserialize } = METHODS.connect;
-    return new ScriptedStream(this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, this.#metadata()), onMessage);
+    return new ScriptedStream(
+      this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, this.#metadata()),
+      onMessage,
+    );
   }
 
   /** Opens a stream, says Hello and waits for Welcome. *Throws* Error when the stream ends instead. */
@@ -162,7 +181,10 @@ export class ScriptedStream {
   #taken = 0;
   #wake: () => void = () => {};
 
-  constructor(call: ClientDuplexStream<AgentMessage | Buffer, ServerMessage>, onMessage?: (message: ServerMessage, stream: ScriptedStream) => void) {
+  constructor(
+    call: ClientDuplexStream<AgentMessage | Buffer, ServerMessage>,
+    onMessage?: (message: ServerMessage, stream: ScriptedStream) => void,
+  ) {
     this.call = call;
     this.headers = once(call, "metadata");
     this.headers.catch(() => {});

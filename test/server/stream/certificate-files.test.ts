@@ -21,7 +21,11 @@ function emptyFolder(): string {
 
 const random = { bytes: (length: number): Uint8Array => randomBytes(length) };
 
-function load(dataDir: string, clock: ManualClock, names: readonly string[] = ["localhost", "127.0.0.1"]): Promise<Certificates> {
+function load(
+  dataDir: string,
+  clock: ManualClock,
+  names: readonly string[] = ["localhost", "127.0.0.1"],
+): Promise<Certificates> {
   return loadCertificates({ dataDir, names, clock, random });
 }
 
@@ -33,7 +37,13 @@ describe("certificates", () => {
   test("are made at the first start, valid since yesterday, keys for the owner alone", async () => {
     const dataDir = emptyFolder();
     const clock = new ManualClock();
-    const { caPem, certPem, expiresAt } = await load(dataDir, clock, ["Agents.Example", "*.example.com", "10.0.0.1", "::1", "2001:db8::a:0:1"]);
+    const { caPem, certPem, expiresAt } = await load(dataDir, clock, [
+      "Agents.Example",
+      "*.example.com",
+      "10.0.0.1",
+      "::1",
+      "2001:db8::a:0:1",
+    ]);
     const leaf = new X509Certificate(certPem);
     const authority = new X509Certificate(caPem ?? "");
     expect(authority.ca).toBe(true);
@@ -57,8 +67,22 @@ describe("certificates", () => {
     const dataDir = emptyFolder();
     await load(dataDir, new ManualClock(), ["agents.example", "10.0.0.1"]);
     const tls = join(dataDir, "tls");
-    const checks = ["-x509_strict", "-purpose", "sslserver", "-attime", "1767225600", "-verify_ip", "10.0.0.1", "-verify_hostname", "agents.example"];
-    const verdict = execFileSync("openssl", ["verify", ...checks, "-CAfile", join(tls, "ca.crt"), join(tls, "server.pem")], { encoding: "utf8" });
+    const checks = [
+      "-x509_strict",
+      "-purpose",
+      "sslserver",
+      "-attime",
+      "1767225600",
+      "-verify_ip",
+      "10.0.0.1",
+      "-verify_hostname",
+      "agents.example",
+    ];
+    const verdict = execFileSync(
+      "openssl",
+      ["verify", ...checks, "-CAfile", join(tls, "ca.crt"), join(tls, "server.pem")],
+      { encoding: "utf8" },
+    );
     expect(verdict).toContain(": OK");
   });
 
@@ -142,7 +166,9 @@ describe("certificates", () => {
     const clock = new ManualClock();
     await expect(load(emptyFolder(), clock, [])).rejects.toThrow("at least one");
     for (const name of ["", "a b", "a,b", "-a", "a_b", "https://a", `${"a".repeat(254)}`]) {
-      await expect(load(emptyFolder(), clock, ["localhost", name]), name).rejects.toThrow(`${JSON.stringify(name)} is neither`);
+      await expect(load(emptyFolder(), clock, ["localhost", name]), name).rejects.toThrow(
+        `${JSON.stringify(name)} is neither`,
+      );
     }
   });
 });
@@ -163,7 +189,9 @@ describe("a given certificate", () => {
     await expect(loadCertificates({ dataDir, names: [], given, clock, random })).rejects.toThrow("is not the key of");
     writeFileSync(given.keyPath, keyPem);
     clock.advance(366 * DAY_MS);
-    await expect(loadCertificates({ dataDir, names: [], given, clock, random })).rejects.toThrow("expired at 2027-01-01T00:00:00.000Z");
+    await expect(loadCertificates({ dataDir, names: [], given, clock, random })).rejects.toThrow(
+      "expired at 2027-01-01T00:00:00.000Z",
+    );
   });
 });
 

@@ -78,11 +78,14 @@ describe("a session", () => {
     server.sessions.onProgressed = async () => await first;
     using agent = server.agent();
     const { stream } = await agent.hello();
-    for (let bytesDone = 0n; bytesDone < 40n; bytesDone += 1n) stream.sendProgress({ jobId: JOB, phase: UpdatePhase.DOWNLOADING, bytesDone, bytesTotal: 40n });
+    for (let bytesDone = 0n; bytesDone < 40n; bytesDone += 1n)
+      stream.sendProgress({ jobId: JOB, phase: UpdatePhase.DOWNLOADING, bytesDone, bytesTotal: 40n });
     await eventually(() => server.sessions.greatestOverlap === 1);
     release();
     await server.sessions.until(() => server.sessions.progress.length === 40);
-    expect(server.sessions.progress.map((progress) => progress.bytesDone)).toEqual(Array.from({ length: 40 }, (_, index) => BigInt(index)));
+    expect(server.sessions.progress.map((progress) => progress.bytesDone)).toEqual(
+      Array.from({ length: 40 }, (_, index) => BigInt(index)),
+    );
     await expectClean(server);
   });
 
@@ -140,12 +143,24 @@ describe("Hello", () => {
     ["an instance id that is no UUID", { instanceId: "1" }, "hello.instanceId"],
     ["an operating system in capitals", { os: "Linux" }, "hello.os"],
     ["an architecture with a space", { arch: "x 64" }, "hello.arch"],
-    ["too many packages", { packages: Array.from({ length: 65 }, () => ({ package: "p", version: "1" })) }, "hello.packages"],
+    [
+      "too many packages",
+      { packages: Array.from({ length: 65 }, () => ({ package: "p", version: "1" })) },
+      "hello.packages",
+    ],
     ["a package without a version", { packages: [{ package: "p" }] }, "hello.packages[0].version"],
     ["a job id that is no UUID", { activeJob: { jobId: "x", phase: UpdatePhase.STAGED } }, "hello.activeJob.jobId"],
     ["a job without a phase", { activeJob: { jobId: JOB } }, "hello.activeJob.phase"],
-    ["a short digest", { activeJob: { jobId: JOB, phase: UpdatePhase.STAGED, manifestSha256: Uint8Array.of(1) } }, "hello.activeJob.manifestSha256"],
-    ["bidi controls in a path", { lastUpdate: { jobId: JOB, outcome: 2, details: { path: "/a\u202e" } } }, "hello.lastUpdate.details.path"],
+    [
+      "a short digest",
+      { activeJob: { jobId: JOB, phase: UpdatePhase.STAGED, manifestSha256: Uint8Array.of(1) } },
+      "hello.activeJob.manifestSha256",
+    ],
+    [
+      "bidi controls in a path",
+      { lastUpdate: { jobId: JOB, outcome: 2, details: { path: "/a\u202e" } } },
+      "hello.lastUpdate.details.path",
+    ],
   ];
   test("with a field that breaks its rule is refused and the field named", async () => {
     await using server = await startListener();
@@ -211,7 +226,10 @@ describe("Hello", () => {
     stream.sendHello(validHello({ protocolVersion: 0, hostname: "" }));
     const end = await stream.ended;
     expect(end.code).toBe(Status.FAILED_PRECONDITION);
-    expect(end.refusal).toMatchObject({ reason: Refusal_Reason.PROTOCOL_TOO_OLD, details: { protocol_version: "0", oldest_protocol_version: "1" } });
+    expect(end.refusal).toMatchObject({
+      reason: Refusal_Reason.PROTOCOL_TOO_OLD,
+      details: { protocol_version: "0", oldest_protocol_version: "1" },
+    });
     expect(end.details).toContain("install the agent again");
     await expectClean(server);
   });
@@ -239,7 +257,10 @@ describe("of two sessions of one host", () => {
     using second = server.agent();
     const older = await agent.hello();
     const newer = await second.hello();
-    expect(await older.stream.ended).toMatchObject({ code: Status.ABORTED, details: "replaced by a newer session of this host" });
+    expect(await older.stream.ended).toMatchObject({
+      code: Status.ABORTED,
+      details: "replaced by a newer session of this host",
+    });
     expect(server.sessions.openings[1]?.incumbent).toBe(server.sessions.openings[0]?.session);
     await server.sessions.until(() => server.sessions.closings.length === 1);
     expect(server.sessions.closings[0]?.epoch).toBe(older.welcome.sessionEpoch);

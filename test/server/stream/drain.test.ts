@@ -31,8 +31,8 @@ describe("a drain", () => {
     await agent.hello();
     const drained = server.listener.drain({ graceMs: 10_000 });
     const socket = connect({ host: "127.0.0.1", port: server.listener.address.port });
-    const [error] = await once(socket, "error");
-    expect((error as NodeJS.ErrnoException).code).toBe("ECONNREFUSED");
+    const [error] = (await once(socket, "error")) as [NodeJS.ErrnoException];
+    expect(error.code).toBe("ECONNREFUSED");
     await drained;
     await expectClean(server);
   });
@@ -74,7 +74,11 @@ describe("a drain", () => {
 
   test("twice is once", async () => {
     const server = await startListener();
-    await Promise.all([server.listener.drain({ graceMs: 1_000 }), server.listener.drain({ graceMs: 1_000 }), server.listener[Symbol.asyncDispose]()]);
+    await Promise.all([
+      server.listener.drain({ graceMs: 1_000 }),
+      server.listener.drain({ graceMs: 1_000 }),
+      server.listener[Symbol.asyncDispose](),
+    ]);
     await expectClean(server);
   });
 });

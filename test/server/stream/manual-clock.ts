@@ -42,7 +42,9 @@ export class ManualClock implements Clock {
   advance(byMs: number): void {
     const untilMs = this.#nowMs + byMs;
     for (;;) {
-      const [next] = [...this.#timers].filter((timer) => timer.dueAtMs <= untilMs).sort((a, b) => a.dueAtMs - b.dueAtMs);
+      const [next] = [...this.#timers]
+        .filter((timer) => timer.dueAtMs <= untilMs)
+        .sort((a, b) => a.dueAtMs - b.dueAtMs);
       if (next === undefined) break;
       this.#timers.delete(next);
       this.#nowMs = Math.max(this.#nowMs, next.dueAtMs);

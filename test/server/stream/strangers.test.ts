@@ -15,7 +15,18 @@ import { DEFAULT_LIMITS } from "../../../server/stream/limits.ts";
 import { toCallEnd } from "../../support/scripted-agent.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { openResources } from "./open-resources.ts";
-import { authority, credentialOf, eventually, expectClean, FakeCredentials, FakeLog, HOST, JOB, startListener, type TestListener } from "./test-listener.ts";
+import {
+  authority,
+  credentialOf,
+  eventually,
+  expectClean,
+  FakeCredentials,
+  FakeLog,
+  HOST,
+  JOB,
+  startListener,
+  type TestListener,
+} from "./test-listener.ts";
 
 async function dial(server: TestListener): Promise<Socket> {
   const socket = connect({ host: "127.0.0.1", port: server.listener.address.port });
@@ -68,9 +79,11 @@ describe("a credential", () => {
     const failure = await agent.fetchManifest(JOB).catch((error: ServiceError) => error);
     expect(toCallEnd(failure as ServiceError).code).toBe(Status.UNAUTHENTICATED);
     const blocks = agent.fetchBlocks(JOB, [{ first: 0, count: 1 }]);
-    const [error] = await once(blocks, "error");
-    expect((error as ServiceError).code).toBe(Status.UNAUTHENTICATED);
-    expect(await agent.enroll({ token: "good", hostname: "h", os: "linux", arch: "x64" })).toMatchObject({ hostId: HOST });
+    const [error] = (await once(blocks, "error")) as [ServiceError];
+    expect(error.code).toBe(Status.UNAUTHENTICATED);
+    expect(await agent.enroll({ token: "good", hostname: "h", os: "linux", arch: "x64" })).toMatchObject({
+      hostId: HOST,
+    });
     await expectClean(server);
   });
 });
@@ -80,6 +93,7 @@ describe("Enroll", () => {
     await using server = await startListener();
     using agent = server.agent(HOST, { credential: undefined });
     const { credential } = await agent.enroll({ token: "good", hostname: "h", os: "linux", arch: "x64" });
+    expect(server.listener.counts).toMatchObject({ connections: 1, unauthenticated: 0 });
     agent.credential = credential;
     expect((await agent.hello()).welcome.sessionEpoch).toBe(1n);
     await expectClean(server);
@@ -88,9 +102,13 @@ describe("Enroll", () => {
   test("refuses a token that is used and a request that breaks a rule", async () => {
     await using server = await startListener();
     using agent = server.agent(HOST, { credential: undefined });
-    const used = await agent.enroll({ token: "used", hostname: "h", os: "linux", arch: "x64" }).catch((error: ServiceError) => toCallEnd(error));
+    const used = await agent
+      .enroll({ token: "used", hostname: "h", os: "linux", arch: "x64" })
+      .catch((error: ServiceError) => toCallEnd(error));
     expect(used).toMatchObject({ code: Status.UNAUTHENTICATED, refusal: { reason: Refusal_Reason.TOKEN_INVALID } });
-    const wrong = await agent.enroll({ token: "good", hostname: "<h>", os: "linux", arch: "x64" }).catch((error: ServiceError) => toCallEnd(error));
+    const wrong = await agent
+      .enroll({ token: "good", hostname: "<h>", os: "linux", arch: "x64" })
+      .catch((error: ServiceError) => toCallEnd(error));
     expect(wrong).toMatchObject({ code: Status.INVALID_ARGUMENT, invalidField: { field: "hostname" } });
     expect(server.enrollment.requests).toHaveLength(1);
     await expectClean(server);
@@ -124,7 +142,12 @@ describe("roles", () => {
         start: (listener) => listener.onReceiveMetadata(metadata),
         sendStatus: resolve,
       };
-      const handler = { onReceiveMetadata: () => resolve({ code: Status.OK }), onReceiveMessage: () => {}, onReceiveHalfClose: () => {}, onCancel: () => {} };
+      const handler = {
+        onReceiveMetadata: () => resolve({ code: Status.OK }),
+        onReceiveMessage: () => {},
+        onReceiveHalfClose: () => {},
+        onCancel: () => {},
+      };
       refuse(grpcMethod(AgentService.method.connect), call as ServerInterceptingCallInterface).start(handler);
     });
     expect(status.code).toBe(Status.PERMISSION_DENIED);
@@ -137,7 +160,8 @@ describe("connections without a credential", () => {
     const stalled = await dial(server);
     const idle = connectHttp2(`https://localhost:${server.listener.address.port}`, {
       ca: authority.certPem,
-      lookup: (_name, options, done) => (options.all ? done(null, [{ address: "127.0.0.1", family: 4 }]) : done(null, "127.0.0.1", 4)),
+      lookup: (_name, options, done) =>
+        options.all ? done(null, [{ address: "127.0.0.1", family: 4 }]) : done(null, "127.0.0.1", 4),
     });
     idle.on("error", () => {});
     await once(idle, "remoteSettings");

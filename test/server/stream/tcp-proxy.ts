@@ -20,7 +20,10 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
     const upstream = connect({ host: "127.0.0.1", port: targetPort });
     upstreams.add(upstream);
     downstreams.add(downstream);
-    for (const [socket, other] of [[upstream, downstream], [downstream, upstream]] as const) {
+    for (const [socket, other] of [
+      [upstream, downstream],
+      [downstream, upstream],
+    ] as const) {
       socket.on("error", () => {});
       socket.on("close", () => other.destroy());
       socket.pipe(other);

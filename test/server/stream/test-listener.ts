@@ -2,10 +2,20 @@
 import { randomBytes } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { expect } from "vitest";
-import { ServerMessageSchema, type EnrollRequest, type Hello, type UpdateProgress } from "../../../gen/rollcall/v1/agent_pb.js";
+import {
+  ServerMessageSchema,
+  type EnrollRequest,
+  type Hello,
+  type UpdateProgress,
+} from "../../../gen/rollcall/v1/agent_pb.js";
 import { RefusedError } from "../../../server/domain/errors.ts";
 import type { HostId, SessionEpoch } from "../../../server/domain/ids.ts";
-import { createAuthority, createKeyPem, issueLeaf, type CertificatePair } from "../../../server/stream/certificate-authority.ts";
+import {
+  createAuthority,
+  createKeyPem,
+  issueLeaf,
+  type CertificatePair,
+} from "../../../server/stream/certificate-authority.ts";
 import type { ListenerLimits } from "../../../server/stream/limits.ts";
 import { listenForAgents, type AgentListener } from "../../../server/stream/listener.ts";
 import type {
@@ -42,7 +52,10 @@ export class FakeCredentials implements CredentialVerifier {
     this.seen.push(bearer);
     const hostId = [HOST, OTHER_HOST].find((id) => bearer === credentialOf(id));
     if (hostId !== undefined) return { hostId, generation: 1 };
-    throw new RefusedError("credential_invalid", bearer.startsWith("revoked") ? "this host was removed" : "no such credential");
+    throw new RefusedError(
+      "credential_invalid",
+      bearer.startsWith("revoked") ? "this host was removed" : "no such credential",
+    );
   }
 }
 
@@ -87,7 +100,9 @@ export class FakeSessions implements SessionHandler {
       this.openings.push(call);
       this.#notify();
       await this.onOpened(call);
-      const welcome = create(ServerMessageSchema, { message: { case: "welcome", value: { serverVersion: "1.0.0", sessionEpoch: epoch } } });
+      const welcome = create(ServerMessageSchema, {
+        message: { case: "welcome", value: { serverVersion: "1.0.0", sessionEpoch: epoch } },
+      });
       return { epoch, messages: [welcome] };
     });
   }
@@ -133,9 +148,12 @@ export class FakeSessions implements SessionHandler {
 /** Has what a test puts in, for the one job. */
 export class FakeDeliveries implements DeliverySource {
   delivery: Delivery | undefined;
+  /** Whose job it is. */
+  readonly hosts = new Set<HostId>([HOST]);
 
   async find(hostId: HostId, jobId: string): Promise<Delivery> {
-    if (hostId !== HOST || jobId !== JOB || this.delivery === undefined) throw new RefusedError("not_in_job", "this is not the host's open job");
+    if (!this.hosts.has(hostId) || jobId !== JOB || this.delivery === undefined)
+      throw new RefusedError("not_in_job", "this is not the host's open job");
     return this.delivery;
   }
 }
@@ -163,16 +181,31 @@ export interface TestListener extends AsyncDisposable {
 
 export async function startListener(limits: Partial<ListenerLimits> = {}): Promise<TestListener> {
   const clock = new ManualClock();
-  const parts = { clock, credentials: new FakeCredentials(), enrollment: new FakeEnrollment(), deliveries: new FakeDeliveries(), log: new FakeLog() };
+  const parts = {
+    clock,
+    credentials: new FakeCredentials(),
+    enrollment: new FakeEnrollment(),
+    deliveries: new FakeDeliveries(),
+    log: new FakeLog(),
+  };
   const sessions = new FakeSessions();
-  const listener = await listenForAgents({ ...parts, handler: sessions, random, host: "127.0.0.1", port: 0, certificate: leaf(), limits: { refusalDelayMs: 0, ...limits } });
+  const listener = await listenForAgents({
+    ...parts,
+    handler: sessions,
+    random,
+    host: "127.0.0.1",
+    port: 0,
+    certificate: leaf(),
+    limits: { refusalDelayMs: 0, ...limits },
+  });
   const address = `127.0.0.1:${listener.address.port}`;
   return {
     ...parts,
     sessions,
     listener,
     address,
-    agent: (hostId = HOST, options = {}) => new ScriptedAgent({ address, caPem: authority.certPem, credential: credentialOf(hostId), ...options }),
+    agent: (hostId = HOST, options = {}) =>
+      new ScriptedAgent({ address, caPem: authority.certPem, credential: credentialOf(hostId), ...options }),
     [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose](),
   };
 }
