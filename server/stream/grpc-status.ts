@@ -15,9 +15,9 @@ import type { StreamLog } from "./ports.ts";
 import { StreamEndedError } from "./stream-ended-error.ts";
 
 /** Trailer with a serialized `rollcall.v1.Refusal`. */
-export const REFUSAL_KEY = "rollcall-refusal-bin";
+const REFUSAL_KEY = "rollcall-refusal-bin";
 /** Trailer with a serialized `rollcall.v1.InvalidField`. */
-export const INVALID_FIELD_KEY = "rollcall-invalid-field-bin";
+const INVALID_FIELD_KEY = "rollcall-invalid-field-bin";
 const STATUS_DETAILS_KEY = "grpc-status-details-bin";
 
 /** What a call ends with. */
