@@ -67,10 +67,6 @@ export class ConnectionGate {
       return false;
     }
     this.#count(address, 1);
-    const t0 = performance.now();
-    const pp = socket.remotePort;
-    process.stderr.write(`ADMIT ${pp} strangers ${this.#strangers} t ${Math.round(t0)}\n`);
-    socket.once("close", () => process.stderr.write(`CLOSE ${pp} after ${Math.round(performance.now() - t0)}\n`));
     let leaveStrangers = (): void => {
       deadline[Symbol.dispose]();
       this.#count(address, -1);
@@ -81,7 +77,6 @@ export class ConnectionGate {
     const connection: AgentConnection = {
       peer: `${address}:${socket.remotePort}`,
       trust: (hostId) => {
-        process.stderr.write(`TRUST ${pp} after ${Math.round(performance.now() - t0)}\n`);
         leaveStrangers();
         if (owner !== undefined || socket.destroyed) return;
         owner = hostId;
