@@ -1,7 +1,10 @@
 /**
  * Every TCP connection of the agent listener, from accept to close. Strangers
  * get little: few connections an address, few in all, and a short time to show
- * a credential. The sockets stay in reach because nothing else can end a stream
+ * a credential. Where they are full, a newcomer takes the place of the oldest if
+ * that had time enough, and is refused otherwise: so a storm of agents gets
+ * through one after the other, and connections that somebody forgot to close
+ * (grpc-js clients do, when they give up during TLS) lock nobody out for long. The sockets stay in reach because nothing else can end a stream
  * whose reader stalls: its status would queue behind the data it does not read.
  */
 import type { Socket } from "node:net";
@@ -21,19 +24,26 @@ export interface AgentConnection {
 
 type GateLimits = Pick<
   ListenerLimits,
-  "authenticationTimeoutMs" | "unauthenticatedPerAddress" | "unauthenticatedInAll" | "connectionsPerHost"
+  | "authenticationTimeoutMs"
+  | "strangerPatienceMs"
+  | "unauthenticatedPerAddress"
+  | "unauthenticatedInAll"
+  | "connectionsPerHost"
 >;
+
+/** Connections that showed no credential yet, by the monotonic time of their accept, oldest first. */
+type Strangers = Map<AgentConnection, number>;
 
 /** Admits connections within limits and finds them again by peer. */
 export class ConnectionGate {
   readonly #limits: GateLimits;
   readonly #clock: Clock;
   readonly #connections = new Map<string, AgentConnection>();
-  readonly #strangersByAddress = new Map<string, number>();
+  readonly #strangers: Strangers = new Map();
+  readonly #strangersByAddress = new Map<string, Strangers>();
   /** Oldest first. */
   readonly #byHost = new Map<HostId, Set<AgentConnection>>();
   readonly #waiting: (() => void)[] = [];
-  #strangers = 0;
   #refused = 0;
 
   constructor(limits: GateLimits, clock: Clock) {
@@ -48,7 +58,7 @@ export class ConnectionGate {
 
   /** Open connections that showed no credential yet. */
   get strangers(): number {
-    return this.#strangers;
+    return this.#strangers.size;
   }
 
   /** Connections refused at accept since the start. */
@@ -61,18 +71,16 @@ export class ConnectionGate {
     const address = socket.remoteAddress;
     // A reset before the reason is read is an event on the socket, not a failure.
     socket.on("error", () => {});
-    if (address === undefined || this.#isFull(address)) {
+    if (address === undefined || !this.#makeRoom(address)) {
       this.#refused += 1;
       socket.resetAndDestroy();
       return false;
     }
-    this.#count(address, 1);
-    let leaveStrangers = (): void => {
-      deadline[Symbol.dispose]();
-      this.#count(address, -1);
-      leaveStrangers = () => {};
-    };
     const deadline = this.#clock.schedule(this.#limits.authenticationTimeoutMs, () => socket.destroy());
+    const leaveStrangers = (): void => {
+      deadline[Symbol.dispose]();
+      this.#leaveStrangers(connection, address);
+    };
     let owner: HostId | undefined;
     const connection: AgentConnection = {
       peer: `${address}:${socket.remotePort}`,
@@ -85,6 +93,7 @@ export class ConnectionGate {
       destroy: () => socket.destroy(),
     };
     this.#connections.set(connection.peer, connection);
+    this.#joinStrangers(connection, address);
     socket.once("close", () => {
       leaveStrangers();
       // The peer's port may be in use again already.
@@ -126,15 +135,44 @@ export class ConnectionGate {
     if (connections?.size === 0) this.#byHost.delete(hostId);
   }
 
-  #isFull(address: string): boolean {
-    if (this.#strangers >= this.#limits.unauthenticatedInAll) return true;
-    return (this.#strangersByAddress.get(address) ?? 0) >= this.#limits.unauthenticatedPerAddress;
+  /** *Shape*: false when there is none and nobody may be sent away for it. */
+  #makeRoom(address: string): boolean {
+    const { unauthenticatedPerAddress, unauthenticatedInAll } = this.#limits;
+    const sameAddress = this.#strangersByAddress.get(address) ?? new Map<AgentConnection, number>();
+    for (const [strangers, limit] of [
+      [sameAddress, unauthenticatedPerAddress],
+      [this.#strangers, unauthenticatedInAll],
+    ] as const) {
+      if (strangers.size >= limit && !this.#sendOldestAway(strangers)) return false;
+    }
+    return true;
   }
 
-  #count(address: string, change: 1 | -1): void {
-    this.#strangers += change;
-    const count = (this.#strangersByAddress.get(address) ?? 0) + change;
-    if (count === 0) this.#strangersByAddress.delete(address);
-    else this.#strangersByAddress.set(address, count);
+  #sendOldestAway(strangers: Strangers): boolean {
+    for (const [oldest, acceptedAtMs] of strangers) {
+      if (this.#clock.monotonicMs() - acceptedAtMs < this.#limits.strangerPatienceMs) return false;
+      this.#leaveStrangers(oldest, addressOf(oldest));
+      oldest.destroy();
+      return true;
+    }
+    return false;
   }
+
+  #joinStrangers(connection: AgentConnection, address: string): void {
+    const acceptedAtMs = this.#clock.monotonicMs();
+    const sameAddress: Strangers = this.#strangersByAddress.get(address) ?? new Map();
+    this.#strangersByAddress.set(address, sameAddress.set(connection, acceptedAtMs));
+    this.#strangers.set(connection, acceptedAtMs);
+  }
+
+  #leaveStrangers(connection: AgentConnection, address: string): void {
+    this.#strangers.delete(connection);
+    const sameAddress = this.#strangersByAddress.get(address);
+    sameAddress?.delete(connection);
+    if (sameAddress?.size === 0) this.#strangersByAddress.delete(address);
+  }
+}
+
+function addressOf(connection: AgentConnection): string {
+  return connection.peer.slice(0, connection.peer.lastIndexOf(":"));
 }

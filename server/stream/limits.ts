@@ -2,6 +2,8 @@
 export interface ListenerLimits {
   /** From accept to the first call with a valid credential. */
   readonly authenticationTimeoutMs: number;
+  /** Where strangers are full, one as old as this gives way to a newcomer. */
+  readonly strangerPatienceMs: number;
   readonly unauthenticatedPerAddress: number;
   readonly unauthenticatedInAll: number;
   /** One more and the host's oldest connection is closed. */
@@ -33,6 +35,7 @@ export interface ListenerLimits {
 
 export const DEFAULT_LIMITS: ListenerLimits = {
   authenticationTimeoutMs: 10_000,
+  strangerPatienceMs: 2_000,
   unauthenticatedPerAddress: 20,
   unauthenticatedInAll: 2_000,
   connectionsPerHost: 8,

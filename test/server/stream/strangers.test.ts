@@ -204,6 +204,28 @@ describe("connections without a credential", () => {
     await expectClean(server);
   });
 
+  test("give way to a newcomer once they had two seconds, the oldest first", async () => {
+    for (const limits of [{ unauthenticatedPerAddress: 2 }, { unauthenticatedInAll: 2 }]) {
+      await using server = await startListener(limits);
+      const oldest = await dial(server);
+      await eventually(() => server.listener.counts.unauthenticated === 1);
+      server.clock.advance(1_000);
+      const younger = await dial(server);
+      await eventually(() => server.listener.counts.unauthenticated === 2);
+      server.clock.advance(999);
+      await refused(server);
+      server.clock.advance(1);
+      using agent = server.agent();
+      const sentAway = new Promise<void>((resolve) => oldest.resume().once("close", () => resolve()));
+      await agent.hello();
+      await sentAway;
+      expect(server.listener.counts).toMatchObject({ connections: 2, unauthenticated: 1, refusedConnections: 1 });
+      expect(younger.destroyed).toBe(false);
+      younger.destroy();
+      await expectClean(server);
+    }
+  });
+
   test("of one host are limited once it has many", async () => {
     await using server = await startListener({ connectionsPerHost: 2 });
     const agents = [server.agent(), server.agent(), server.agent()];
