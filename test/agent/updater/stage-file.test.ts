@@ -41,6 +41,24 @@ describe("a stage", () => {
     expect(await digestOf(fixture.paths.staged)).toBe(artifact.sha256);
   });
 
+  it("gathers adjacent blocks and writes them once what follows belongs elsewhere", async () => {
+    await using fixture = await createUpdateFixture();
+    const stage = await fixture.platform().openStage(fixture.artifact);
+    const put = (index: number): Promise<void> =>
+      stage.write(index, fixture.newBytes.subarray(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES));
+    const sizeBytes = async (): Promise<number> => (await stat(fixture.paths.staged)).size;
+    await put(0);
+    await put(1);
+    expect(await sizeBytes()).toBe(0);
+    await put(4);
+    expect(await sizeBytes()).toBe(2 * BLOCK_BYTES);
+    await put(5);
+    expect(await sizeBytes()).toBe(2 * BLOCK_BYTES);
+    for (const index of [6, 2, 3]) await put(index);
+    await stage.complete();
+    expect(await readFile(fixture.paths.staged)).toEqual(fixture.newBytes);
+  });
+
   it("replaces what an earlier attempt left, and does not write through a symbolic link", async () => {
     await using fixture = await createUpdateFixture();
     await writeFile(`${fixture.root}/precious`, "precious");
