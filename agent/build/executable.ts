@@ -65,7 +65,8 @@ async function makeBlob(node: NodeBinary, workDir: string): Promise<string> {
     useCodeCache: true,
     // A foreign OpenSSL configuration could load code before the first line of ours.
     // The heap's ceiling is several times what an update needs; blocks lie outside of it.
-    execArgv: ["--max-old-space-size=64", "--openssl-config=/dev/null"],
+    // A small nursery frees the buffers of a download before they leave the processor's caches: half the work.
+    execArgv: ["--max-old-space-size=64", "--max-semi-space-size=1", "--openssl-config=/dev/null"],
     execArgvExtension: "none",
   };
   await writeFile(join(workDir, "sea.json"), JSON.stringify(config));
