@@ -10,6 +10,10 @@ import { join } from "node:path";
 import { wallDate } from "../bench/stopwatch-clock.ts";
 import { runCommand } from "../toolchain/run-command.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
+// @ts-expect-error -- plain JavaScript that runs before the packages are installed
+import { withMachineLock as untyped } from "../toolchain/machine-lock.mjs";
+
+const withMachineLock = untyped as <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
 const KEPT_BUILDS = 2;
 const CACHE = join(repositoryRoot, "dist", "demo");
@@ -29,12 +33,21 @@ export interface AgentBuilds {
   readonly newer: AgentBuild;
 }
 
-/** Builds both versions unless the same inputs were built before. *Throws* Error with the build's output. */
+/**
+ * Builds both versions unless the same inputs were built before; of two processes that ask, one waits for the other.
+ *
+ * *Throws* Error with the build's output.
+ */
 export async function buildAgents(
   version: string,
   print: (line: string) => void,
   signal: AbortSignal,
 ): Promise<AgentBuilds> {
+  const lockName = `rollcall-agent-builds-${createHash("sha256").update(CACHE).digest("hex").slice(0, 16)}`;
+  return await withMachineLock(lockName, () => buildBoth(version, print, signal));
+}
+
+async function buildBoth(version: string, print: (line: string) => void, signal: AbortSignal): Promise<AgentBuilds> {
   const folder = join(CACHE, await digestInputs(version));
   await mkdir(folder, { recursive: true });
   const older = await buildAgent(folder, `${version}-older`, 1, print, signal);

@@ -39,13 +39,16 @@ export interface ControlPlane extends AsyncDisposable {
   untilEnded(jobId: string): Promise<Job>;
 }
 
-/** Starts one whose target is NEW_VERSION. */
-export async function startControlPlane(durations: Partial<Durations> = {}): Promise<ControlPlane> {
+/** Starts one whose target is NEW_VERSION, a release that holds `artifact`. */
+export async function startControlPlane(
+  durations: Partial<Durations> = {},
+  artifact = buildVersionElf(NEW_VERSION, ARTIFACT_BYTES),
+): Promise<ControlPlane> {
   await using parts = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "rollcall-control-plane-"));
   parts.defer(() => rm(folder, { recursive: true, force: true }));
   const releasesDir = join(folder, "releases");
-  await writeTestRelease(releasesDir, { version: NEW_VERSION, sequence: 2, artifact: buildVersionElf(NEW_VERSION, ARTIFACT_BYTES) });
+  await writeTestRelease(releasesDir, { version: NEW_VERSION, sequence: 2, artifact });
   const database = parts.use(await createTestDatabase());
   const log: string[] = [];
   const config = readConfig([], {
