@@ -7,8 +7,8 @@ import { promisify } from "node:util";
 import type { Clock } from "../../agent/clock.ts";
 import { supervise, type Supervised } from "./supervisor.ts";
 
-/** *Units*: milliseconds. RestartSec of the agent's unit. */
-export const RESTART_DELAY_MS = 1_000;
+/** *Units*: milliseconds. RestartSec of the agent's unit, and systemd's own default. */
+export const RESTART_DELAY_MS = 100;
 
 const run = promisify(execFile);
 

@@ -1,7 +1,7 @@
 /**
- * Keeps one program running the way its systemd unit does: `Restart=always`,
- * `RestartSec=1`, no start limit. The path is looked up anew at each start, so
- * that a program which replaced its own file comes back as its successor.
+ * Keeps one program running the way its systemd unit does: `Restart=always`, the
+ * same pause before every start, no start limit. The path is looked up anew at each
+ * start, so that a program which replaced its own file comes back as its successor.
  */
 import { closeSync, openSync } from "node:fs";
 import type { Clock } from "../../agent/clock.ts";

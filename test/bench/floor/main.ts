@@ -3,17 +3,16 @@
  * A program of its own, so that nothing of the fleet it is compared with runs in it.
  */
 import { execFile, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { copyFile, open, rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { parseArgs, promisify } from "node:util";
+import { digestFile } from "../../../agent/updater/file-digest.ts";
 import { median } from "../median.ts";
 import { stopwatchMs } from "../stopwatch-clock.ts";
 
 /** Odd, so that the median is one of them. */
 const RUNS = 3;
-const CHUNK_BYTES = 1024 * 1024;
 const run = promisify(execFile);
 
 const stop = new AbortController();
@@ -31,7 +30,7 @@ const files = [
 ];
 
 const copyMs = await measure(copyDurably);
-const digestMs = await measure(digest);
+const digestMs = await measure(() => digestFile(binary));
 const probeMs = await measure(() => run(binary, ["--probe", ...files], { env: {} }));
 const ending: Promise<unknown>[] = [];
 const helloMs = await measure(startToWelcome);
@@ -60,22 +59,6 @@ async function copyDurably(): Promise<void> {
   } finally {
     await rm(copy, { force: true });
   }
-}
-
-async function digest(): Promise<void> {
-  const hash = createHash("sha256");
-  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-  const file = await open(binary, "r");
-  try {
-    for (;;) {
-      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES);
-      if (bytesRead === 0) break;
-      hash.update(chunk.subarray(0, bytesRead));
-    }
-  } finally {
-    await file.close();
-  }
-  hash.digest();
 }
 
 /** One start of the agent until it says that a server welcomed it. */
