@@ -4,7 +4,7 @@ import type { HostFacts } from "./host-facts.ts";
 import { AGENT_PACKAGE } from "./own-version.ts";
 
 /** What agent and server must agree on. It rises when an older server would misunderstand this agent. */
-export const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 1;
 
 /** What stays the same as long as the process lives. */
 export interface ProcessFacts {

@@ -22,7 +22,7 @@ export function readHostFacts(configuredName: string | undefined): HostFacts {
 }
 
 /** Replaces what a hostname may not hold on the wire; an empty one becomes `unnamed`. */
-export function cleanHostname(name: string): string {
+function cleanHostname(name: string): string {
   const cleaned = name.replaceAll(/[^A-Za-z0-9._-]/g, "-").slice(0, MAX_HOSTNAME_LENGTH);
   return cleaned === "" ? "unnamed" : cleaned;
 }

@@ -21,7 +21,8 @@ export function encodeManifest(manifest: Manifest): Buffer {
  * *Throws* Error that names what is wrong.
  */
 export function decodeManifest(bytes: Uint8Array): Manifest {
-  if (bytes.length > MAX_MANIFEST_BYTES) throw new Error(`the manifest has ${bytes.length} bytes, at most ${MAX_MANIFEST_BYTES} are read`);
+  if (bytes.length > MAX_MANIFEST_BYTES)
+    throw new Error(`the manifest has ${bytes.length} bytes, at most ${MAX_MANIFEST_BYTES} are read`);
   const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   const json = JSON.parse(text) as JsonValue;
   refuseRepeatedKeys(text);

@@ -53,10 +53,12 @@ function checkMessage(message: ReflectMessage, prefix: string): Violation | unde
 
 function checkField(message: ReflectMessage, field: DescField, path: string): Violation | undefined {
   const rule = hasOption(field, ruleOption) ? getOption(field, ruleOption) : undefined;
-  if (!message.isSet(field)) return rule?.required ? { field: path, problem: "is required" } : checkUnset(field, rule, path);
+  if (!message.isSet(field))
+    return rule?.required ? { field: path, problem: "is required" } : checkUnset(field, rule, path);
   if (field.fieldKind === "list") {
     const list = message.get(field);
-    if (rule !== undefined && rule.maxLength > 0 && list.size > rule.maxLength) return tooLong(path, "items", list.size, rule);
+    if (rule !== undefined && rule.maxLength > 0 && list.size > rule.maxLength)
+      return tooLong(path, "items", list.size, rule);
     let index = 0;
     for (const item of list) {
       const violation = checkValue(field.listKind, item, { ...withoutLength(rule) }, `${path}[${index}]`);

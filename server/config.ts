@@ -63,10 +63,13 @@ function variableOf(setting: Setting): string {
  */
 export function readConfig(argv: readonly string[], environment: Readonly<Record<string, string | undefined>>): Config {
   const flags = parseFlags(argv);
-  const read = (setting: Setting): string | undefined => (flags[setting] ?? environment[variableOf(setting)]) || undefined;
+  const read = (setting: Setting): string | undefined =>
+    (flags[setting] ?? environment[variableOf(setting)]) || undefined;
   const webListen = parseListen("web-listen", read("web-listen") ?? "127.0.0.1:7170");
   if (!isLoopback(webListen.host)) {
-    throw new ConfigError(`${variableOf("web-listen")} must be on loopback (127.0.0.1, [::1] or localhost), not ${webListen.host}`);
+    throw new ConfigError(
+      `${variableOf("web-listen")} must be on loopback (127.0.0.1, [::1] or localhost), not ${webListen.host}`,
+    );
   }
   const certPath = read("tls-cert");
   const keyPath = read("tls-key");
@@ -74,13 +77,18 @@ export function readConfig(argv: readonly string[], environment: Readonly<Record
     throw new ConfigError(`${variableOf("tls-cert")} and ${variableOf("tls-key")} must be given together`);
   }
   const version = read("version");
-  if (version !== undefined && !isVersion(version)) throw new ConfigError(`${variableOf("version")} is not a version: ${version}`);
+  if (version !== undefined && !isVersion(version))
+    throw new ConfigError(`${variableOf("version")} is not a version: ${version}`);
   return {
     dataDir: read("data-dir") ?? "./data",
     releasesDir: read("releases-dir") ?? "./dist/releases",
     webListen,
     agentListen: parseListen("agent-listen", read("agent-listen") ?? "0.0.0.0:7171"),
-    agentUrls: (read("agent-urls") ?? "").split(",").map((url) => url.trim()).filter((url) => url !== "").map(checkAgentUrl),
+    agentUrls: (read("agent-urls") ?? "")
+      .split(",")
+      .map((url) => url.trim())
+      .filter((url) => url !== "")
+      .map(checkAgentUrl),
     publicUrl: read("public-url"),
     databaseUrl: read("database-url"),
     tls: certPath === undefined || keyPath === undefined ? undefined : { certPath, keyPath },
@@ -111,7 +119,9 @@ function parseListen(setting: Setting, text: string): ListenAddress {
 /** `host:port`, as agents are configured. */
 function checkAgentUrl(text: string): string {
   if (/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/.test(text)) return text;
-  throw new ConfigError(`${variableOf("agent-urls")} must be a list of host:port, such as rollcall.example.org:7171, not ${text}`);
+  throw new ConfigError(
+    `${variableOf("agent-urls")} must be a list of host:port, such as rollcall.example.org:7171, not ${text}`,
+  );
 }
 
 /** True for an address that only this machine can reach. */

@@ -20,7 +20,12 @@ export interface OpenDatabase extends AsyncDisposable {
 }
 
 /** *Throws* Error with a sentence for the operator when it cannot be used. */
-export async function openConfiguredDatabase(config: Config, clock: Clock, log: Log, signal: AbortSignal): Promise<OpenDatabase> {
+export async function openConfiguredDatabase(
+  config: Config,
+  clock: Clock,
+  log: Log,
+  signal: AbortSignal,
+): Promise<OpenDatabase> {
   if (config.databaseUrl !== undefined) {
     const connection: DatabaseConnection = { kind: "url", url: config.databaseUrl };
     await bringUpToDate(connection, log);

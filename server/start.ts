@@ -21,6 +21,7 @@ import { createReleaseStore } from "./store/release-store.ts";
 import { createDeadlineStore, createUpdateStore } from "./store/update-store.ts";
 import { loadCertificates } from "./stream/certificate-files.ts";
 import { renewCertificates } from "./stream/certificate-renewal.ts";
+import type { ListenerLimits } from "./stream/limits.ts";
 import { listenForAgents } from "./stream/listener.ts";
 import { writeDurably } from "./stream/write-durably.ts";
 import { DeadlineLoop } from "./watcher/deadline-loop.ts";
@@ -48,23 +49,30 @@ export interface ServerOptions {
   /** Ends a start that is under way. */
   readonly signal: AbortSignal;
   readonly durations?: Durations;
+  readonly limits?: Partial<ListenerLimits>;
 }
 
 /** Starts a server. *Throws* Error with a sentence for the operator; then nothing is left running. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { config, version, log, signal, durations = DEFAULT_DURATIONS } = options;
+  const { config, version, log, signal, durations = DEFAULT_DURATIONS, limits = {} } = options;
   await using parts = new AsyncDisposableStack();
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
-  const adminToken = await loadAdminToken(join(config.dataDir, "admin-token"), random, (path, text) => writeDurably(path, text, 0o600));
+  const adminToken = await loadAdminToken(join(config.dataDir, "admin-token"), random, (path, text) =>
+    writeDurably(path, text, 0o600),
+  );
   const credentialKey = await loadCredentialKey(config.dataDir, random);
   const replicaId = await loadReplicaId(config.dataDir, random);
   const database = parts.use(await openConfiguredDatabase(config, clock, log, signal));
   const { db } = database;
 
   const reader = createApiReader(db);
-  const feed = parts.use(new ChangeFeed(reader, clock, random, (error) => log("warn", "change feed", { error: String(error) })));
+  const feed = parts.use(
+    new ChangeFeed(reader, clock, random, (error) => log("warn", "change feed", { error: String(error) })),
+  );
   const catalog = new ReleaseCatalog({ store: createReleaseStore(db), releasesDir: config.releasesDir, log });
-  const identities = new HostIdentities(createIdentityStore(db), credentialKey, random, (hostId) => feed.hostChanged(hostId));
+  const identities = new HostIdentities(createIdentityStore(db), credentialKey, random, (hostId) =>
+    feed.hostChanged(hostId),
+  );
   const interpreter = {
     store: createUpdateStore(db, replicaId, durations),
     mailboxes: new HostMailboxes(),
@@ -85,7 +93,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     clock,
     random,
   };
-  const streamLog = { unexpected: (where: string, error: unknown) => log("error", "unexpected failure", { where, error: describe(error) }) };
+  const streamLog = {
+    unexpected: (where: string, error: unknown) =>
+      log("error", "unexpected failure", { where, error: describe(error) }),
+  };
   const certificate = await loadCertificates(certificateOptions);
   const agents = await listenForAgents({
     ...config.agentListen,
@@ -97,9 +108,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     clock,
     random,
     log: streamLog,
+    limits,
   });
   parts.defer(() => agents.drain({ graceMs: DRAIN_GRACE_MS }));
-  parts.use(renewCertificates(certificateOptions, certificate, streamLog, (renewed) => agents.renewCertificate(renewed)));
+  parts.use(
+    renewCertificates(certificateOptions, certificate, streamLog, (renewed) => agents.renewCertificate(renewed)),
+  );
   const handler = createWebHandler({
     reader,
     updates: new UpdateDesk(interpreter, random),

@@ -10,7 +10,9 @@ function renderTransitions(): string {
   const rows: Readonly<Record<JobStateName, Readonly<Partial<Record<JobEventName, JobStateName>>>>> = JOB_TRANSITIONS;
   const events = [...new Set(states.flatMap((state) => Object.keys(rows[state]) as JobEventName[]))];
   const lines = events.map((event) => [event, ...states.map((state) => rows[state][event] ?? "–")]);
-  return [["event", ...states], ["event", ...states].map(() => "---"), ...lines].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+  return [["event", ...states], ["event", ...states].map(() => "---"), ...lines]
+    .map((cells) => `| ${cells.join(" | ")} |`)
+    .join("\n");
 }
 
 test("ARCHITECTURE.md shows the transitions that the code has", async () => {

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 
 /** sha256 of Node 24.21.0 for linux-x64, as the npm package `node` unpacks it. A build from any other file is refused. */
-export const NODE_SHA256 = "7fde7b8afa198da66257f42ee2001d874c7355631e6d1579a5fb5ef1f246df4c";
+const NODE_SHA256 = "7fde7b8afa198da66257f42ee2001d874c7355631e6d1579a5fb5ef1f246df4c";
 
 /** A Node binary and what is made of it. */
 export interface NodeBinary {

@@ -5,7 +5,7 @@ import { Refusal_Reason, RefusalSchema, type Refusal } from "../../gen/rollcall/
 import { oneLine } from "../updater/one-line.ts";
 
 /** The trailer that carries a serialized Refusal. */
-export const REFUSAL_TRAILER = "rollcall-refusal-bin";
+const REFUSAL_TRAILER = "rollcall-refusal-bin";
 
 /** How a call ended. */
 export interface CallFailure {

@@ -11,7 +11,8 @@ import type { Hello } from "../../gen/rollcall/v1/agent_pb.js";
 import type { Clock, Random } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { BACKOFF_LIMITS, choosePauseMs, type BackoffLimits } from "./backoff.ts";
-import { failureText, isTurnedAway } from "./failure.ts";
+import { describeFailure, failureText, isTurnedAway } from "./failure.ts";
+import { knock } from "./knock.ts";
 import { runSession, type SessionEnd, type SessionListener } from "./session.ts";
 
 /** What the loop needs. */
@@ -54,7 +55,7 @@ export async function runSessionLoop(options: SessionLoopOptions, signal: AbortS
   const limits = options.limits ?? SESSION_LOOP_LIMITS;
   let failedRounds = 0;
   while (!signal.aborted) {
-    const round = await runRound(options, limits, signal);
+    const round = await runRound(options, limits, failedRounds > 0, signal);
     if (signal.aborted) return;
     failedRounds = round.wasGood ? 0 : failedRounds + 1;
     const pauseMs = choosePauseMs(
@@ -79,12 +80,20 @@ interface Round {
 }
 
 /** Tries the servers in turn; a session that opened ends the round when it ends. */
-async function runRound(options: SessionLoopOptions, limits: SessionLoopLimits, signal: AbortSignal): Promise<Round> {
+async function runRound(
+  options: SessionLoopOptions,
+  limits: SessionLoopLimits,
+  isRetry: boolean,
+  signal: AbortSignal,
+): Promise<Round> {
   const ends: SessionEnd[] = [];
   for (const server of options.servers) {
     if (signal.aborted) break;
     const startedAtMs = options.clock.monotonicMs();
-    const end = await attempt(options, limits, server, signal);
+    options.log.info("connecting", { server });
+    const end = isRetry
+      ? await attemptIfAnswered(options, limits, server, signal)
+      : await attempt(options, limits, server, signal);
     ends.push(end);
     if (end.wasWelcomed) {
       const livedMs = options.clock.monotonicMs() - startedAtMs;
@@ -103,6 +112,27 @@ function summarize(ends: readonly SessionEnd[], wasGood: boolean): Round {
   };
 }
 
+/** A server that did not answer the last time is knocked at first (knock.ts). */
+async function attemptIfAnswered(
+  options: SessionLoopOptions,
+  limits: SessionLoopLimits,
+  server: string,
+  signal: AbortSignal,
+): Promise<SessionEnd> {
+  try {
+    await knock(server, attemptLimitMs(options, limits), options.clock, signal);
+  } catch (error) {
+    const failure = describeFailure(error);
+    if (!signal.aborted) options.log.warn("connect_failed", { server, cause: failureText(failure) });
+    return { wasWelcomed: false, failure };
+  }
+  return attempt(options, limits, server, signal);
+}
+
+function attemptLimitMs(options: SessionLoopOptions, limits: SessionLoopLimits): number {
+  return options.isUrgent() ? limits.urgentAttemptMs : limits.attemptMs;
+}
+
 async function attempt(
   options: SessionLoopOptions,
   limits: SessionLoopLimits,
@@ -112,7 +142,6 @@ async function attempt(
   const metadata = new Metadata();
   metadata.set("authorization", `Bearer ${options.credential()}`);
   const client = options.openChannel(server);
-  options.log.info("connecting", { server });
   try {
     const end = await runSession(
       {
@@ -120,7 +149,7 @@ async function attempt(
         metadata,
         hello: options.hello(),
         clock: options.clock,
-        attemptLimitMs: options.isUrgent() ? limits.urgentAttemptMs : limits.attemptMs,
+        attemptLimitMs: attemptLimitMs(options, limits),
       },
       options.listener,
       signal,

@@ -8,7 +8,7 @@
  * ends with it, through `signal`.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { status, type Client, type ClientDuplexStream, type Metadata } from "@grpc/grpc-js";
+import type { Client, ClientDuplexStream, Metadata } from "@grpc/grpc-js";
 import { grpcMethod } from "../../gen/grpc.ts";
 import {
   AgentMessageSchema,
@@ -180,9 +180,4 @@ function heartbeatMs(welcome: Welcome): number {
 function send(stream: Stream, message: MessageInitShape<typeof AgentMessageSchema>["message"]): void {
   // After a goodbye there is nothing more to say.
   if (stream.writable) stream.write(create(AgentMessageSchema, { message: message as AgentMessage["message"] }));
-}
-
-/** True for the status of a stream that both sides ended in agreement. */
-export function isOrderly(end: SessionEnd): boolean {
-  return end.failure.code === status.OK;
 }

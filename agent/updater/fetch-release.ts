@@ -8,7 +8,7 @@ import { UpdateError } from "./update-error.ts";
 
 /** What patience a fetch has. *Units*: milliseconds. */
 export interface FetchLimits {
-  /** The longest time in which nothing new comes. */
+  /** The longest time in which nothing new comes although a server is connected. */
   readonly stalledMs: number;
   /** The greatest pause between two attempts. */
   readonly pauseMs: number;
@@ -31,6 +31,9 @@ export interface FetchContext {
  * Calls `attempt` until it succeeds. `attempt` reports through `advanced` whatever
  * is new, which gives the fetch its full patience again.
  *
+ * Time without a session does not count: the server's own deadline judges that, and
+ * one that was away gives its jobs time when it comes back.
+ *
  * *Throws* UpdateError (download_failed) when nothing new came for `stalledMs` or
  * the server refused; the signal's reason; whatever UpdateError `attempt` throws.
  */
@@ -42,7 +45,7 @@ export async function fetchPersistently<T>(
   const stalled = new AbortController();
   const signal = AbortSignal.any([context.signal, stalled.signal]);
   let advancedAtMs = clock.monotonicMs();
-  let lastProblem = "no server was connected";
+  let lastProblem = "the session was lost over and over";
   using _watch = watchForStall(
     clock,
     signal,
@@ -52,7 +55,8 @@ export async function fetchPersistently<T>(
   for (;;) {
     try {
       const delivery = context.source();
-      if (delivery !== undefined) return await attempt(delivery, () => (advancedAtMs = clock.monotonicMs()), signal);
+      if (delivery === undefined) advancedAtMs = clock.monotonicMs();
+      else return await attempt(delivery, () => (advancedAtMs = clock.monotonicMs()), signal);
     } catch (error) {
       if (!signal.aborted) {
         if (error instanceof UpdateError) throw error;

@@ -24,7 +24,7 @@ export function toUpdateError(error: unknown, fallback: JobReason): UpdateError 
 }
 
 /** Details that keep to the rules of the wire. A value that would break one is left out: one bad fact must not cost the reason. */
-export function toJobDetails(details: FailureDetails): JobDetails {
+function toJobDetails(details: FailureDetails): JobDetails {
   const message = create(JobDetailsSchema, details);
   message.detail = oneLine(message.detail, 500);
   for (

@@ -7,13 +7,15 @@
  *
  * A stage lives only here, in memory. It is swapped in only after a commit that
  * came once it was reported, over the session that is current, and within
- * `commitWindowMs`; that is checked when the commit arrives and again right
- * before the rename. A job that was swapped, failed or dropped is never taken up
+ * `commitWindowMs` of saying so there; that is checked when the commit arrives and
+ * again right before the rename. A stage whose session was lost waits for the next
+ * one and is reported anew; while a session is open, the window is final. A job that was swapped, failed or dropped is never taken up
  * again under the same id.
  *
  * Sessions come and go meanwhile. What could not be reported is told by the next
  * Hello: `active_job` while a job is under way, `last_update` after its end.
  */
+import { once } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import {
   LastUpdate_Outcome,
@@ -74,6 +76,9 @@ export class UpdateRunner implements AsyncDisposable {
   #unconfirmedJobId: string | undefined;
   #droppedJobId: string | undefined;
   #isReplaced = false;
+  /** Until when a commit may come on the session that was last told of the stage. *Units*: monotonic milliseconds. */
+  #commitUntilMs = 0;
+  #linked = Promise.withResolvers<void>();
   #nextReportAtMs = 0;
   /** The tail of all work on the stage: jobs follow one another, never overlap. */
   #work: Promise<void> = Promise.resolve();
@@ -106,8 +111,12 @@ export class UpdateRunner implements AsyncDisposable {
   welcomed(link: UpdateLink): void {
     this.#link = link;
     this.#nextReportAtMs = 0;
+    this.#commitUntilMs = this.#options.clock.monotonicMs() + this.#limits.commitWindowMs;
+    this.#linked.resolve();
     link.signal.addEventListener("abort", () => {
-      if (this.#link === link) this.#link = undefined;
+      if (this.#link !== link) return;
+      this.#link = undefined;
+      this.#linked = Promise.withResolvers();
     });
     if (this.#untold !== undefined) this.#report(this.#untold);
     this.#reportState();
@@ -225,20 +234,35 @@ export class UpdateRunner implements AsyncDisposable {
     const { clock, log } = this.#options;
     const { commitWindowMs } = this.#limits;
     const bytesTotal = release.artifact.sizeBytes;
-    const expiresAtMs = clock.monotonicMs() + commitWindowMs;
     this.#state = { kind: "staged", job, bytesTotal };
+    this.#commitUntilMs = clock.monotonicMs() + commitWindowMs;
     log.info("update_staged", { job_id: job.command.jobId, to_version: job.command.toVersion });
     this.#reportState();
-    try {
-      await clock.sleep(commitWindowMs, AbortSignal.any([job.dropped.signal, job.committed.signal]));
-    } catch {
+    while (!job.committed.signal.aborted && !this.#isTooLate()) {
+      await this.#waitForCommit(job);
       job.dropped.signal.throwIfAborted();
     }
     // The timer alone is no proof: it does not run while the machine sleeps.
-    if (!job.committed.signal.aborted || clock.monotonicMs() >= expiresAtMs) throw commitExpired(commitWindowMs);
+    if (this.#isTooLate()) throw commitExpired(commitWindowMs);
     this.#state = { kind: "restarting", job, bytesTotal };
     this.#reportState();
-    return expiresAtMs;
+    return this.#commitUntilMs;
+  }
+
+  #isTooLate(): boolean {
+    return this.#link !== undefined && this.#options.clock.monotonicMs() >= this.#commitUntilMs;
+  }
+
+  /** Resolves when something may have changed: a commit, the end of the window, a session lost or opened, the job dropped. */
+  async #waitForCommit(job: RunningJob): Promise<void> {
+    const { clock } = this.#options;
+    const changed = AbortSignal.any([job.dropped.signal, job.committed.signal]);
+    if (this.#link === undefined) {
+      await Promise.race([this.#linked.promise, aborted(changed)]);
+      return;
+    }
+    const leftMs = this.#commitUntilMs - clock.monotonicMs();
+    await clock.sleep(leftMs, AbortSignal.any([changed, this.#link.signal])).catch(() => undefined);
   }
 
   async #swap(job: RunningJob, release: CheckedRelease, expiresAtMs: number): Promise<void> {
@@ -323,6 +347,10 @@ export class UpdateRunner implements AsyncDisposable {
   #isCurrent(job: RunningJob): boolean {
     return this.#state.kind !== "idle" && this.#state.job === job;
   }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
 }
 
 function commitExpired(windowMs: number): UpdateError {

@@ -25,7 +25,8 @@ export async function loadAdminToken(path: string, random: Random, writeSecret: 
     throw error;
   });
   if (found !== undefined) {
-    if (!TOKEN_PATTERN.test(found.trim())) throw new Error(`${path} does not hold an admin token; remove it to get a new one`);
+    if (!TOKEN_PATTERN.test(found.trim()))
+      throw new Error(`${path} does not hold an admin token; remove it to get a new one`);
     await chmod(path, 0o600);
     return found.trim();
   }

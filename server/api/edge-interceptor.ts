@@ -90,7 +90,13 @@ function toConnectError(error: unknown, method: DescMethod, parts: EdgeParts): C
     return new ConnectError(error.message, code, undefined, [{ desc: RefusalSchema, value: toRefusal(error) }], error);
   }
   if (error instanceof InvalidFieldError) {
-    return new ConnectError(error.message, code, undefined, [{ desc: InvalidFieldSchema, value: toInvalidField(error) }], error);
+    return new ConnectError(
+      error.message,
+      code,
+      undefined,
+      [{ desc: InvalidFieldSchema, value: toInvalidField(error) }],
+      error,
+    );
   }
   if (error instanceof UnavailableError) return new ConnectError(error.message, code, undefined, undefined, error);
   parts.logFailure(method.name, error);

@@ -1,7 +1,7 @@
 /** FleetService: what operators and other services ask of the server. */
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
+import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
 import type { Clock } from "../domain/clock.ts";
 import { RefusedError } from "../domain/errors.ts";
 import type { Host } from "../domain/host.ts";
@@ -62,7 +62,10 @@ export function createFleetService(parts: FleetServiceParts): ServiceImpl<typeof
   return {
     async listHosts(request) {
       const limit = request.pageSize || DEFAULT_PAGE_SIZE;
-      const token = decodePageToken<[string, HostId]>(request.pageToken, ([, id]) => typeof id === "string" && isId(id));
+      const token = decodePageToken<[string, HostId]>(
+        request.pageToken,
+        ([, id]) => typeof id === "string" && isId(id),
+      );
       const after = token && { hostname: token[0], id: token[1] };
       const hosts = await reader.listHosts({ ...(after === undefined ? {} : { after }), limit: limit + 1 });
       const page = hosts.slice(0, limit);
@@ -94,7 +97,8 @@ export function createFleetService(parts: FleetServiceParts): ServiceImpl<typeof
 
     async getJob(request) {
       const job = await reader.findJob(request.jobId as JobId);
-      if (job === undefined) throw new RefusedError("job_unknown", `There is no job ${request.jobId}.`, { job_id: request.jobId });
+      if (job === undefined)
+        throw new RefusedError("job_unknown", `There is no job ${request.jobId}.`, { job_id: request.jobId });
       return { job: toWireJob(job) };
     },
 
@@ -113,7 +117,8 @@ export function createFleetService(parts: FleetServiceParts): ServiceImpl<typeof
       const last = page.at(-1);
       return {
         jobs: page.map(toWireJob),
-        nextPageToken: jobs.length > limit && last !== undefined ? encodePageToken([last.createdAt.toISOString(), last.id]) : "",
+        nextPageToken:
+          jobs.length > limit && last !== undefined ? encodePageToken([last.createdAt.toISOString(), last.id]) : "",
       };
     },
 

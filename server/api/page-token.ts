@@ -11,7 +11,10 @@ export function encodePageToken(parts: readonly string[]): string {
  * *Shape*: `undefined` for the first page.
  * *Throws* InvalidFieldError for a token that no answer of this API held.
  */
-export function decodePageToken<Parts extends readonly string[]>(token: string, isParts: (parts: unknown[]) => boolean): Parts | undefined {
+export function decodePageToken<Parts extends readonly string[]>(
+  token: string,
+  isParts: (parts: unknown[]) => boolean,
+): Parts | undefined {
   if (token === "") return undefined;
   try {
     const parts: unknown = JSON.parse(Buffer.from(token, "base64url").toString());

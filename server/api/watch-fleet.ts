@@ -9,7 +9,10 @@ import { toWireCounts, toWireHost, toWireJob } from "./wire-fleet.ts";
 
 /** What a snapshot reads. */
 export interface SnapshotReader {
-  listHosts(query: { readonly after?: { readonly hostname: string; readonly id: HostId }; readonly limit: number }): Promise<readonly Host[]>;
+  listHosts(query: {
+    readonly after?: { readonly hostname: string; readonly id: HostId };
+    readonly limit: number;
+  }): Promise<readonly Host[]>;
   countHosts(): Promise<HostCounts>;
 }
 

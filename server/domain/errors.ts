@@ -10,7 +10,12 @@ export class RefusedError extends Error {
   readonly details: Readonly<Record<string, string>>;
   readonly retryAfterMs: number;
 
-  constructor(reason: RefusalReason, sentence: string, details: Readonly<Record<string, string>> = {}, retryAfterMs = 0) {
+  constructor(
+    reason: RefusalReason,
+    sentence: string,
+    details: Readonly<Record<string, string>> = {},
+    retryAfterMs = 0,
+  ) {
     super(sentence);
     this.name = "RefusedError";
     this.reason = reason;

@@ -3,7 +3,14 @@
  * data; whoever stored the new state runs them afterwards.
  */
 import { IllegalTransitionError } from "./errors.ts";
-import { isOpen, JOB_TRANSITIONS, type JobEvent, type JobEventName, type JobState, type JobStateName } from "./job-state.ts";
+import {
+  isOpen,
+  JOB_TRANSITIONS,
+  type JobEvent,
+  type JobEventName,
+  type JobState,
+  type JobStateName,
+} from "./job-state.ts";
 
 /** What is to be done once the new state is stored. Each may be lost: a later Hello or the deadline makes up for it. */
 export type JobEffect =

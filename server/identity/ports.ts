@@ -17,6 +17,11 @@ export interface IdentityTransaction {
     readonly validForMs: number;
     readonly createdBy: string;
   }): Promise<Date>;
-  insertHost(host: { readonly id: HostId; readonly hostname: string; readonly os: string; readonly arch: string }): Promise<void>;
+  insertHost(host: {
+    readonly id: HostId;
+    readonly hostname: string;
+    readonly os: string;
+    readonly arch: string;
+  }): Promise<void>;
   writeAuditEvent(event: NewAuditEvent): Promise<void>;
 }

@@ -11,7 +11,10 @@ export async function answered<Result>(question: Promise<Result>): Promise<Resul
     return await question;
   } catch (error) {
     if (isDatabaseAway(error)) {
-      throw new UnavailableError("The database is away. Whether the change was made is not known; look before you ask again.", error);
+      throw new UnavailableError(
+        "The database is away. Whether the change was made is not known; look before you ask again.",
+        error,
+      );
     }
     throw error;
   }

@@ -14,7 +14,10 @@ export interface NewEnrollmentToken {
 }
 
 /** Stores a token and tells when it expires. */
-export async function insertEnrollmentToken(db: Kysely<Db> | Transaction<Db>, token: NewEnrollmentToken): Promise<Date> {
+export async function insertEnrollmentToken(
+  db: Kysely<Db> | Transaction<Db>,
+  token: NewEnrollmentToken,
+): Promise<Date> {
   const row = await db
     .insertInto("enrollment_tokens")
     .values({

@@ -62,7 +62,12 @@ export async function listHosts(
 /** These hosts, in no particular order; those that are unknown or removed are left out. */
 export async function findHosts(db: Executor, ids: readonly HostId[]): Promise<readonly Host[]> {
   if (ids.length === 0) return [];
-  return withLatestJobs(db, await hostQuery(db).where("hosts.id", "in", [...ids]).execute());
+  return withLatestJobs(
+    db,
+    await hostQuery(db)
+      .where("hosts.id", "in", [...ids])
+      .execute(),
+  );
 }
 
 type HostRow = Awaited<ReturnType<ReturnType<typeof hostQuery>["execute"]>>[number];
@@ -73,7 +78,11 @@ async function withLatestJobs(db: Executor, rows: readonly HostRow[]): Promise<r
     .selectFrom("jobs")
     .distinctOn("host_id")
     .selectAll()
-    .where("host_id", "in", rows.map((row) => row.id))
+    .where(
+      "host_id",
+      "in",
+      rows.map((row) => row.id),
+    )
     .orderBy("host_id")
     .orderBy("created_at", "desc")
     .orderBy("id", "desc")
@@ -103,8 +112,12 @@ export async function countHosts(db: Executor): Promise<HostCounts> {
     .select([
       sql<bigint>`count(*)`.as("total"),
       sql<bigint>`count(*) filter (where ${IS_ONLINE})`.as("online"),
-      sql<bigint>`count(*) filter (where agent_version is distinct from ${TARGET} and ${TARGET} is not null)`.as("behind"),
-      sql<bigint>`count(*) filter (where exists (select from jobs where host_id = hosts.id and ended_at is null))`.as("updating"),
+      sql<bigint>`count(*) filter (where agent_version is distinct from ${TARGET} and ${TARGET} is not null)`.as(
+        "behind",
+      ),
+      sql<bigint>`count(*) filter (where exists (select from jobs where host_id = hosts.id and ended_at is null))`.as(
+        "updating",
+      ),
     ])
     .where("removed_at", "is", null)
     .executeTakeFirstOrThrow();
@@ -125,7 +138,12 @@ export interface LockedFacts extends DispatchFacts {
 export async function lockDispatchFacts(tx: Transaction<Db>, hostId: HostId): Promise<LockedFacts | undefined> {
   const host = await hostQuery(tx).where("hosts.id", "=", hostId).forNoKeyUpdate().executeTakeFirst();
   if (host === undefined) return undefined;
-  const open = await tx.selectFrom("jobs").select("id").where("host_id", "=", hostId).where("ended_at", "is", null).executeTakeFirst();
+  const open = await tx
+    .selectFrom("jobs")
+    .select("id")
+    .where("host_id", "=", hostId)
+    .where("ended_at", "is", null)
+    .executeTakeFirst();
   const release = await tx
     .selectFrom("releases")
     .leftJoin("release_artifacts", (join) =>

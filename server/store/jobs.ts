@@ -126,6 +126,11 @@ export async function listJobs(
 
 /** Whether a job was ever this host's. */
 export async function isOwnJob(db: Executor, hostId: HostId, jobId: JobId): Promise<boolean> {
-  const row = await db.selectFrom("jobs").select("id").where("id", "=", jobId).where("host_id", "=", hostId).executeTakeFirst();
+  const row = await db
+    .selectFrom("jobs")
+    .select("id")
+    .where("id", "=", jobId)
+    .where("host_id", "=", hostId)
+    .executeTakeFirst();
   return row !== undefined;
 }

@@ -4,7 +4,13 @@ import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { HostId, JobId } from "../domain/ids.ts";
 import { writeAuditEvent } from "./audit-events.ts";
 import { answered } from "./away.ts";
-import { findJobArtifact, followServerVersion, insertRelease, listReleaseDigests, type NewRelease } from "./releases.ts";
+import {
+  findJobArtifact,
+  followServerVersion,
+  insertRelease,
+  listReleaseDigests,
+  type NewRelease,
+} from "./releases.ts";
 import type { Db } from "./schema.ts";
 
 /** Binds the questions about releases. */

@@ -40,7 +40,11 @@ export interface JobArtifact {
 
 /** The manifest digests of every release of a package, by version. */
 export async function listReleaseDigests(db: Executor, packageName: string): Promise<ReadonlyMap<string, Uint8Array>> {
-  const rows = await db.selectFrom("releases").select(["version", "manifest_sha256"]).where("package", "=", packageName).execute();
+  const rows = await db
+    .selectFrom("releases")
+    .select(["version", "manifest_sha256"])
+    .where("package", "=", packageName)
+    .execute();
   return new Map(rows.map((row) => [row.version, row.manifest_sha256]));
 }
 
@@ -76,7 +80,11 @@ export async function insertRelease(tx: Transaction<Db>, release: NewRelease): P
 
 /** The version the fleet should run, or `undefined` while none is set. */
 export async function findTargetVersion(db: Executor, packageName: string): Promise<string | undefined> {
-  const target = await db.selectFrom("target_versions").select("version").where("package", "=", packageName).executeTakeFirst();
+  const target = await db
+    .selectFrom("target_versions")
+    .select("version")
+    .where("package", "=", packageName)
+    .executeTakeFirst();
   return target?.version;
 }
 
@@ -103,7 +111,9 @@ export async function findJobArtifact(db: Executor, hostId: HostId, jobId: JobId
     .selectFrom("jobs")
     .innerJoin("hosts", "hosts.id", "jobs.host_id")
     .innerJoin("releases", (join) =>
-      join.onRef("releases.package", "=", "jobs.package").onRef("releases.manifest_sha256", "=", "jobs.manifest_sha256"),
+      join
+        .onRef("releases.package", "=", "jobs.package")
+        .onRef("releases.manifest_sha256", "=", "jobs.manifest_sha256"),
     )
     .innerJoin("release_artifacts", (join) =>
       join

@@ -90,7 +90,10 @@ export async function closeSession(
   if (closed === undefined) return false;
   await tx
     .updateTable("hosts")
-    .set({ last_seen_at: sql<Date>`clock_timestamp()`, offline_at: sql<Date>`clock_timestamp() + ${milliseconds(offlineAfterMs)}` })
+    .set({
+      last_seen_at: sql<Date>`clock_timestamp()`,
+      offline_at: sql<Date>`clock_timestamp() + ${milliseconds(offlineAfterMs)}`,
+    })
     .where("id", "=", hostId)
     .execute();
   return true;
@@ -120,7 +123,11 @@ export async function markIdentityDuplicated(db: Executor, hostId: HostId): Prom
 
 /** Notes that a replica is alive and that the hosts whose sessions it holds were seen. */
 export async function touchReplica(db: Executor, replicaId: ReplicaId): Promise<void> {
-  await db.updateTable("replicas").set({ alive_at: sql<Date>`clock_timestamp()` }).where("id", "=", replicaId).execute();
+  await db
+    .updateTable("replicas")
+    .set({ alive_at: sql<Date>`clock_timestamp()` })
+    .where("id", "=", replicaId)
+    .execute();
 }
 
 /** Notes coarsely that every host with an open session of this replica was seen. */

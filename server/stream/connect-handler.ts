@@ -19,6 +19,7 @@ import {
 } from "../../gen/rollcall/v1/agent_pb.js";
 import type { Clock } from "../domain/clock.ts";
 import { InvalidFieldError, RefusedError } from "../domain/errors.ts";
+import { OLDEST_PROTOCOL_VERSION } from "../domain/host.ts";
 import type { SessionEpoch } from "../domain/ids.ts";
 import { AgentStream, type ConnectCall } from "./agent-stream.ts";
 import type { Callers, HostCaller } from "./callers.ts";
@@ -43,8 +44,6 @@ export interface ConnectOptions {
   readonly log: StreamLog;
   readonly limits: ListenerLimits;
 }
-
-const OLDEST_PROTOCOL = 1;
 
 /** Serves `AgentService.Connect`. */
 export function connectHandler(options: ConnectOptions): handleBidiStreamingCall<AgentMessage, ServerMessage | Buffer> {
@@ -75,7 +74,7 @@ async function awaitHello(stream: AgentStream, timeoutMs: number): Promise<Hello
   }
   const hello = heard.message.message.value;
   // First of all: an agent that old may break rules it can't know of.
-  if (hello.protocolVersion < OLDEST_PROTOCOL) throw protocolTooOld(hello.protocolVersion);
+  if (hello.protocolVersion < OLDEST_PROTOCOL_VERSION) throw protocolTooOld(hello.protocolVersion);
   checkMessage(AgentMessageSchema, heard.message);
   return hello;
 }
@@ -83,8 +82,8 @@ async function awaitHello(stream: AgentStream, timeoutMs: number): Promise<Hello
 function protocolTooOld(version: number): RefusedError {
   return new RefusedError(
     "protocol_too_old",
-    `this agent speaks protocol ${version} and the server needs ${OLDEST_PROTOCOL} or newer; install the agent again with the server's install command`,
-    { protocol_version: String(version), oldest_protocol_version: String(OLDEST_PROTOCOL) },
+    `this agent speaks protocol ${version} and the server needs ${OLDEST_PROTOCOL_VERSION} or newer; install the agent again with the server's install command`,
+    { protocol_version: String(version), oldest_protocol_version: String(OLDEST_PROTOCOL_VERSION) },
   );
 }
 

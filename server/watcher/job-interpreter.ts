@@ -35,7 +35,12 @@ export interface InterpreterParts {
 }
 
 /** Applies one event to a job whose row this transaction has locked. */
-export async function applyJobEvent(tx: UpdateTransaction, job: Job, event: JobEvent, cause: Cause): Promise<AppliedEvent> {
+export async function applyJobEvent(
+  tx: UpdateTransaction,
+  job: Job,
+  event: JobEvent,
+  cause: Cause,
+): Promise<AppliedEvent> {
   const step = reduceJob(job.state, event);
   if (step.state === job.state && !step.isProgress) return { job, effects: step.effects, isChanged: false };
   const stored = await tx.saveJobState(job.id, step.state, step.isProgress);
@@ -66,7 +71,11 @@ export async function writeJobAudit(tx: UpdateTransaction, job: Job, action: Aud
  *
  * *Shape*: `epoch` is that of the session whose word the event was, where it was one's.
  */
-export async function settleJobEvent(parts: InterpreterParts, applied: AppliedEvent, epoch?: SessionEpoch): Promise<void> {
+export async function settleJobEvent(
+  parts: InterpreterParts,
+  applied: AppliedEvent,
+  epoch?: SessionEpoch,
+): Promise<void> {
   const { job } = applied;
   if (applied.isChanged) {
     parts.reachPoint(`stored:${job.state.name}`);
@@ -76,7 +85,12 @@ export async function settleJobEvent(parts: InterpreterParts, applied: AppliedEv
   if (applied.isChanged) parts.reachPoint(`sent:${job.state.name}`);
 }
 
-async function runEffect(parts: InterpreterParts, job: Job, effect: JobEffect, epoch: SessionEpoch | undefined): Promise<void> {
+async function runEffect(
+  parts: InterpreterParts,
+  job: Job,
+  effect: JobEffect,
+  epoch: SessionEpoch | undefined,
+): Promise<void> {
   switch (effect.kind) {
     case "send_command":
       parts.mailboxes.send(job.hostId, commandUpdate(job));

@@ -19,7 +19,9 @@ export interface UpdateStore {
 
 /** Locks are taken in the order hosts, sessions, jobs. */
 export interface UpdateTransaction {
-  lockDispatchFacts(hostId: HostId): Promise<(DispatchFacts & { readonly manifestSha256: Uint8Array | undefined }) | undefined>;
+  lockDispatchFacts(
+    hostId: HostId,
+  ): Promise<(DispatchFacts & { readonly manifestSha256: Uint8Array | undefined }) | undefined>;
   openSession(facts: SessionFacts): Promise<SessionEpoch | undefined>;
   closeSession(hostId: HostId, epoch: SessionEpoch): Promise<boolean>;
   /** True while this is the host's newest session; it stays so until the transaction ends. */
@@ -29,7 +31,10 @@ export interface UpdateTransaction {
   lockJob(jobId: string): Promise<Job | undefined>;
   /** Progress gives the job its full time again. */
   saveJobState(jobId: JobId, state: JobState, isProgress: boolean): Promise<Job>;
-  claimDueJobs(window: { readonly from: Date; readonly to: Date }): Promise<readonly { readonly job: Job; readonly isMaximumAge: boolean }[]>;
+  claimDueJobs(window: {
+    readonly from: Date;
+    readonly to: Date;
+  }): Promise<readonly { readonly job: Job; readonly isMaximumAge: boolean }[]>;
   writeAuditEvent(event: NewAuditEvent): Promise<void>;
 }
 

@@ -42,7 +42,10 @@ export function commandUpdate(job: Job): ServerMessage {
 /** Swap now. Void on any session but this one. */
 export function commitUpdate(job: Job, epoch: SessionEpoch): ServerMessage {
   return create(ServerMessageSchema, {
-    message: { case: "commitUpdate", value: { jobId: job.id, manifestSha256: job.manifestSha256, sessionEpoch: epoch } },
+    message: {
+      case: "commitUpdate",
+      value: { jobId: job.id, manifestSha256: job.manifestSha256, sessionEpoch: epoch },
+    },
   });
 }
 

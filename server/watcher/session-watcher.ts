@@ -122,7 +122,9 @@ export class SessionWatcher implements SessionHandler {
     this.#foreignJobs.set(session, count);
     this.#parts.log("warn", "progress of a foreign job", { host_id: session.hostId, job_id: jobId, count });
     if (count <= FOREIGN_JOBS_ALLOWED) return;
-    session.end(new RefusedError("foreign_job", "This stream spoke of jobs that are not its host's.", { job_id: jobId }));
+    session.end(
+      new RefusedError("foreign_job", "This stream spoke of jobs that are not its host's.", { job_id: jobId }),
+    );
   }
 }
 
@@ -133,7 +135,12 @@ interface Greeting {
 }
 
 /** Stores what a Hello says of its host and what it means for the host's job. */
-async function greetHost(tx: UpdateTransaction, hello: Hello, report: HelloReport, session: AgentSession): Promise<Greeting> {
+async function greetHost(
+  tx: UpdateTransaction,
+  hello: Hello,
+  report: HelloReport,
+  session: AgentSession,
+): Promise<Greeting> {
   const epoch = await tx.openSession({
     hostId: session.hostId,
     instanceId: session.instanceId,
@@ -178,7 +185,11 @@ function toJobEvent(progress: UpdateProgress): JobEvent | undefined {
     case UpdatePhase.STAGED:
       return { name: "staged" };
     case UpdatePhase.FAILED:
-      return { name: "agent_failed", reason: fromWireReason(progress.reason), details: fromWireDetails(progress.details) };
+      return {
+        name: "agent_failed",
+        reason: fromWireReason(progress.reason),
+        details: fromWireDetails(progress.details),
+      };
     default:
       return undefined;
   }

@@ -71,7 +71,10 @@ export class UpdateDesk {
       // Asked twice, answered alike.
       if (job.state.name === "cancelled") return { job, effects: [], isChanged: false };
       if (!isOpen(job.state.name)) {
-        throw new RefusedError("job_ended", `The job has already ended: ${job.state.name}.`, { job_id: jobId, state: job.state.name });
+        throw new RefusedError("job_ended", `The job has already ended: ${job.state.name}.`, {
+          job_id: jobId,
+          state: job.state.name,
+        });
       }
       if (!isLegal(job.state.name, "cancelled")) {
         throw new RefusedError(
@@ -88,7 +91,9 @@ export class UpdateDesk {
 }
 
 function unknownHost(hostId: HostId): RefusedError {
-  return new RefusedError("host_unknown", `There is no host ${hostId}, or it was removed. Nothing was sent.`, { host_id: hostId });
+  return new RefusedError("host_unknown", `There is no host ${hostId}, or it was removed. Nothing was sent.`, {
+    host_id: hostId,
+  });
 }
 
 function refuse(hostId: HostId, refusal: DispatchRefusal): RefusedError {

@@ -1,8 +1,19 @@
 /** The words of jobs, from the wire to the domain and back. */
 import { create } from "@bufbuild/protobuf";
 import { LastUpdate_Outcome, UpdatePhase, type Hello, type LastUpdate } from "../../gen/rollcall/v1/agent_pb.js";
-import { JobDetailsSchema, JobReason as WireReason, JobState as WireState, type JobDetails as WireDetails } from "../../gen/rollcall/v1/model_pb.js";
-import { JOB_REASONS, ROLLBACK_REASONS, type JobDetails, type JobReason, type RollbackReason } from "../domain/job-reason.ts";
+import {
+  JobDetailsSchema,
+  JobReason as WireReason,
+  JobState as WireState,
+  type JobDetails as WireDetails,
+} from "../../gen/rollcall/v1/model_pb.js";
+import {
+  JOB_REASONS,
+  ROLLBACK_REASONS,
+  type JobDetails,
+  type JobReason,
+  type RollbackReason,
+} from "../domain/job-reason.ts";
 import type { JobStateName } from "../domain/job-state.ts";
 import type { HelloReport, ReportedOutcome } from "../domain/meet-hello.ts";
 

@@ -1,5 +1,11 @@
 import { create } from "@bufbuild/protobuf";
-import { InvalidFieldSchema, Refusal_Reason, RefusalSchema, type InvalidField, type Refusal } from "../../gen/rollcall/v1/model_pb.js";
+import {
+  InvalidFieldSchema,
+  Refusal_Reason,
+  RefusalSchema,
+  type InvalidField,
+  type Refusal,
+} from "../../gen/rollcall/v1/model_pb.js";
 import type { InvalidFieldError, RefusedError } from "../domain/errors.ts";
 import type { RefusalReason } from "../domain/refusal.ts";
 

@@ -19,7 +19,7 @@ import { createTestRelease, sendBlocks, type TestRelease } from "./test-release.
 /** The job that the tests speak of. */
 export const JOB_ID = "11111111-1111-4111-8111-111111111111";
 /** What runs here. */
-export const OWN_VERSION = "1.0";
+const OWN_VERSION = "1.0";
 
 const AUTHORITY = createTestAuthority();
 const HALF = { next: () => 0.5, uuid: () => "22222222-2222-4222-8222-222222222222" };

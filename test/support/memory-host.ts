@@ -80,7 +80,12 @@ export class MemoryHost implements AsyncDisposable {
       log: this.log,
       limits: this.#options.updateLimits ?? UPDATE_LIMITS,
     });
-    const facts = { host: { os: "linux", arch: "x64", hostname }, version: this.version, instanceId: randomUUID(), installRevision: 0 };
+    const facts = {
+      host: { os: "linux", arch: "x64", hostname },
+      version: this.version,
+      instanceId: randomUUID(),
+      installRevision: 0,
+    };
     const replaced = new AbortController();
     const link = new LinkKeeper(runner, async () => undefined, this.log);
     const loop = runSessionLoop(

@@ -3,15 +3,20 @@ import { systemClock } from "../../server/clock-system.ts";
 import { readConfig } from "../../server/config.ts";
 import { DEFAULT_DURATIONS, type Durations } from "../../server/domain/durations.ts";
 import { createLog } from "../../server/log.ts";
+import type { ListenerLimits } from "../../server/stream/limits.ts";
 import { startServer } from "../../server/start.ts";
 
 const config = readConfig([], process.env);
-const durations = { ...DEFAULT_DURATIONS, ...(JSON.parse(process.env["TEST_DURATIONS"] ?? "{}") as Partial<Durations>) };
+const durations = {
+  ...DEFAULT_DURATIONS,
+  ...(JSON.parse(process.env["TEST_DURATIONS"] ?? "{}") as Partial<Durations>),
+};
 const server = await startServer({
   config,
   version: config.version ?? "0.0.0",
   log: createLog(systemClock),
   signal: new AbortController().signal,
   durations,
+  limits: JSON.parse(process.env["TEST_LIMITS"] ?? "{}") as Partial<ListenerLimits>,
 });
 process.stdout.write(`${JSON.stringify({ web: server.web, agents: server.agents })}\n`);

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import type { Client } from "@connectrpc/connect";
 import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
 import type { Durations } from "../../server/domain/durations.ts";
+import type { ListenerLimits } from "../../server/stream/limits.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
 import { createFleetClient } from "./control-plane.ts";
 
@@ -17,6 +18,7 @@ export interface ServerChildOptions {
   readonly version: string;
   readonly databaseUrl: string;
   readonly durations?: Partial<Durations>;
+  readonly limits?: Partial<ListenerLimits>;
 }
 
 interface Ready {
@@ -36,7 +38,7 @@ export class ServerChild implements AsyncDisposable {
 
   /** Starts it, on the ports it had before. *Throws* Error with its log when it ends instead of getting ready. */
   async start(environment: Readonly<Record<string, string>> = {}): Promise<void> {
-    const { dataDir, releasesDir, version, databaseUrl, durations } = this.#options;
+    const { dataDir, releasesDir, version, databaseUrl, durations, limits } = this.#options;
     const child = spawn(process.execPath, [join(repositoryRoot, "test", "support", "server-child-program.ts")], {
       env: {
         PATH: process.env["PATH"],
@@ -47,6 +49,7 @@ export class ServerChild implements AsyncDisposable {
         ROLLCALL_WEB_LISTEN: this.#ready?.web.replace("http://", "") ?? "127.0.0.1:0",
         ROLLCALL_AGENT_LISTEN: this.#ready?.agents ?? "127.0.0.1:0",
         TEST_DURATIONS: JSON.stringify(durations ?? {}),
+        TEST_LIMITS: JSON.stringify(limits ?? {}),
         ...environment,
       },
       stdio: ["ignore", "pipe", "pipe"],
@@ -55,12 +58,12 @@ export class ServerChild implements AsyncDisposable {
     child.stderr.on("data", (chunk: Buffer) => {
       this.#stderr += chunk.toString();
     });
-    const [line] = await Promise.race([
+    const [line] = (await Promise.race([
       once(createInterface({ input: child.stdout }), "line"),
       once(child, "exit").then(() => {
         throw new Error(`the server ended before it was ready:\n${this.#stderr}`);
       }),
-    ]);
+    ])) as unknown[];
     this.#ready = JSON.parse(String(line)) as Ready;
   }
 

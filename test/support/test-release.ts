@@ -49,7 +49,11 @@ export async function writeTestRelease(releasesDir: string, release: TestRelease
 function blockListOf(artifact: Buffer): Buffer {
   const digests = [];
   for (let start = 0; start < artifact.length; start += BLOCK_SIZE_BYTES) {
-    digests.push(createHash("sha256").update(artifact.subarray(start, start + BLOCK_SIZE_BYTES)).digest());
+    digests.push(
+      createHash("sha256")
+        .update(artifact.subarray(start, start + BLOCK_SIZE_BYTES))
+        .digest(),
+    );
   }
   return Buffer.concat(digests);
 }

@@ -26,20 +26,38 @@ interface Outcome {
 }
 
 /** Runs one update whose server dies at `faultPoint`, and returns how it ended under the next server. */
-async function updateThrough(faultPoint: string, act: "update" | "cancel", prepare?: (platform: FakePlatform) => void): Promise<Outcome> {
+async function updateThrough(
+  faultPoint: string,
+  act: "update" | "cancel",
+  prepare?: (platform: FakePlatform) => void,
+): Promise<Outcome> {
   await using parts = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "rollcall-killed-"));
   parts.defer(() => rm(folder, { recursive: true, force: true }));
   const releasesDir = join(folder, "releases");
-  await writeTestRelease(releasesDir, { version: NEW_VERSION, sequence: 2, artifact: buildVersionElf(NEW_VERSION, 400_000) });
+  await writeTestRelease(releasesDir, {
+    version: NEW_VERSION,
+    sequence: 2,
+    artifact: buildVersionElf(NEW_VERSION, 400_000),
+  });
   const database = parts.use(await createTestDatabase());
-  const server = parts.use(new ServerChild({ dataDir: join(folder, "data"), releasesDir, version: NEW_VERSION, databaseUrl: database.url }));
+  const server = parts.use(
+    new ServerChild({ dataDir: join(folder, "data"), releasesDir, version: NEW_VERSION, databaseUrl: database.url }),
+  );
   await server.start({ ROLLCALL_FAULT_POINT: faultPoint });
   const caPem = await server.caPem();
   const fleet = await server.fleet();
   const { hostId, credential } = await enrollHost(fleet, { agents: server.agents, caPem }, "killed");
   const host = parts.use(
-    new MemoryHost({ hostname: "killed", version: OLD_VERSION, server: server.agents, caPem, credential, restartMs: 100, ...(prepare && { prepare }) }),
+    new MemoryHost({
+      hostname: "killed",
+      version: OLD_VERSION,
+      server: server.agents,
+      caPem,
+      credential,
+      restartMs: 100,
+      ...(prepare && { prepare }),
+    }),
   );
   await host.log.until("connected");
 
@@ -58,7 +76,10 @@ async function updateThrough(faultPoint: string, act: "update" | "cancel", prepa
   return { job, host };
 }
 
-const POINTS = ["dispatched", "downloading", "staged", "restarting", "succeeded"].flatMap((state) => [`stored:${state}`, `sent:${state}`]);
+const POINTS = ["dispatched", "downloading", "staged", "restarting", "succeeded"].flatMap((state) => [
+  `stored:${state}`,
+  `sent:${state}`,
+]);
 
 test.concurrent.each(POINTS)(
   "a server killed at %s is followed by one that sees the update through",
@@ -79,7 +100,11 @@ test.concurrent.each(["stored:failed", "sent:failed"])(
         throw new UpdateError(JobReason.PREFLIGHT_READ_ONLY, { path: "/opt/rollcall" });
       }),
     );
-    expect(job).toMatchObject({ state: JobState.FAILED, reason: JobReason.PREFLIGHT_READ_ONLY, details: { path: "/opt/rollcall" } });
+    expect(job).toMatchObject({
+      state: JobState.FAILED,
+      reason: JobReason.PREFLIGHT_READ_ONLY,
+      details: { path: "/opt/rollcall" },
+    });
     expect(host.version).toBe(OLD_VERSION);
   },
   DEADLINE_AND_MARGIN_MS,

@@ -133,6 +133,7 @@ const STATEMENTS = [
       grant select, insert, update, delete on all tables in schema public to rollcall_app;
       grant usage, select on all sequences in schema public to rollcall_app;
       revoke update, delete, truncate on audit_events from rollcall_app;
+      revoke insert, update, delete on kysely_migration, kysely_migration_lock from rollcall_app;
     end if;
   end $$`,
 ];

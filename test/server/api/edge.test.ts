@@ -23,7 +23,10 @@ afterAll(() => plane[Symbol.asyncDispose]());
 
 const METHODS = [...FleetService.methods, ...AgentService.methods];
 
-async function post(path: string, options: { readonly body?: string; readonly headers?: Record<string, string>; readonly method?: string } = {}) {
+async function post(
+  path: string,
+  options: { readonly body?: string; readonly headers?: Record<string, string>; readonly method?: string } = {},
+) {
   const response = await fetch(plane.web + path, {
     method: options.method ?? "POST",
     headers: { "content-type": "application/json", authorization: `Bearer ${plane.adminToken}`, ...options.headers },
@@ -33,23 +36,31 @@ async function post(path: string, options: { readonly body?: string; readonly he
 }
 
 describe("every RPC", () => {
-  test.each(METHODS.map((method) => [method.name, method] as const))("%s declares a role and whether it changes anything", (_name, method) => {
-    expect(hasOption(method, minimum_role) && getOption(method, minimum_role)).not.toBe(Role.UNSPECIFIED);
-    expect(hasOption(method, minimum_role)).toBe(true);
-  });
+  test.each(METHODS.map((method) => [method.name, method] as const))(
+    "%s declares a role and whether it changes anything",
+    (_name, method) => {
+      expect(hasOption(method, minimum_role) && getOption(method, minimum_role)).not.toBe(Role.UNSPECIFIED);
+      expect(hasOption(method, minimum_role)).toBe(true);
+    },
+  );
 
-  test.each(FleetService.methods.map((method) => [method.name] as const))("%s is refused without a token and with a wrong one", async (name) => {
-    const path = `/rollcall.v1.FleetService/${name}`;
-    const streaming: Record<string, string> = name === "WatchFleet" ? { "content-type": "application/connect+json" } : {};
-    const envelope = name === "WatchFleet" ? "\u0000\u0000\u0000\u0000\u0002{}" : "{}";
-    for (const authorization of ["", "Bearer rc_api_wrong", `Basic ${plane.adminToken}`]) {
-      const answer = await post(path, { headers: { authorization, ...streaming }, body: envelope });
-      expect(answer.text).toContain("unauthenticated");
-    }
-  });
+  test.each(FleetService.methods.map((method) => [method.name] as const))(
+    "%s is refused without a token and with a wrong one",
+    async (name) => {
+      const path = `/rollcall.v1.FleetService/${name}`;
+      const streaming: Record<string, string> =
+        name === "WatchFleet" ? { "content-type": "application/connect+json" } : {};
+      const envelope = name === "WatchFleet" ? "\u0000\u0000\u0000\u0000\u0002{}" : "{}";
+      for (const authorization of ["", "Bearer rc_api_wrong", `Basic ${plane.adminToken}`]) {
+        const answer = await post(path, { headers: { authorization, ...streaming }, body: envelope });
+        expect(answer.text).toContain("unauthenticated");
+      }
+    },
+  );
 
   test("of the agent is not served on the web listener", async () => {
-    for (const method of AgentService.methods) expect((await post(`/rollcall.v1.AgentService/${method.name}`)).status).toBe(404);
+    for (const method of AgentService.methods)
+      expect((await post(`/rollcall.v1.AgentService/${method.name}`)).status).toBe(404);
   });
 
   test("for hosts is refused to an admin too", () => {
@@ -59,7 +70,12 @@ describe("every RPC", () => {
 
 describe("a bad request", () => {
   const invalid = async (call: Promise<unknown>) => {
-    const error = ConnectError.from(await call.then(() => undefined, (reason: unknown) => reason));
+    const error = ConnectError.from(
+      await call.then(
+        () => undefined,
+        (reason: unknown) => reason,
+      ),
+    );
     expect(error.code).toBe(Code.InvalidArgument);
     return error.findDetails(InvalidFieldSchema)[0];
   };
@@ -67,14 +83,38 @@ describe("a bad request", () => {
   test.each([
     ["hostId", "is required", () => plane.fleet.updateHost({})],
     ["hostId", "must hold a lower-case UUID only", () => plane.fleet.updateHost({ hostId: "x" })],
-    ["hostId", "must hold a lower-case UUID only", () => plane.fleet.getHost({ hostId: "00000000-0000-4000-8000-00000000000A" })],
+    [
+      "hostId",
+      "must hold a lower-case UUID only",
+      () => plane.fleet.getHost({ hostId: "00000000-0000-4000-8000-00000000000A" }),
+    ],
     ["pageSize", "must be at most 1000", () => plane.fleet.listHosts({ pageSize: 1001 })],
     ["pageToken", "is not a token from a former answer", () => plane.fleet.listHosts({ pageToken: "abc" })],
-    ["pageToken", "is not a token from a former answer", () => plane.fleet.listJobs({ pageToken: Buffer.from('["x","y"]').toString("base64url") })],
-    ["label", "must hold one line without control characters only", () => plane.fleet.createEnrollmentToken({ label: "a\nb" })],
-    ["label", "must hold one line without control characters only", () => plane.fleet.createEnrollmentToken({ label: "a\u0000b" })],
-    ["label", "may have at most 100 characters, not 101", () => plane.fleet.createEnrollmentToken({ label: "x".repeat(101) })],
-    ["validForSeconds", "must be at most 2592000", () => plane.fleet.createEnrollmentToken({ validForSeconds: 4_000_000 })],
+    [
+      "pageToken",
+      "is not a token from a former answer",
+      () => plane.fleet.listJobs({ pageToken: Buffer.from('["x","y"]').toString("base64url") }),
+    ],
+    [
+      "label",
+      "must hold one line without control characters only",
+      () => plane.fleet.createEnrollmentToken({ label: "a\nb" }),
+    ],
+    [
+      "label",
+      "must hold one line without control characters only",
+      () => plane.fleet.createEnrollmentToken({ label: "a\u0000b" }),
+    ],
+    [
+      "label",
+      "may have at most 100 characters, not 101",
+      () => plane.fleet.createEnrollmentToken({ label: "x".repeat(101) }),
+    ],
+    [
+      "validForSeconds",
+      "must be at most 2592000",
+      () => plane.fleet.createEnrollmentToken({ validForSeconds: 4_000_000 }),
+    ],
   ])("names %s: it %s", async (field, problem, call) => {
     expect(await invalid(call())).toMatchObject({ field, problem });
   });
@@ -83,25 +123,36 @@ describe("a bad request", () => {
     const path = "/rollcall.v1.FleetService/ListHosts";
     expect((await post(path, { body: "{" })).status).toBe(400);
     expect((await post(path, { body: '{"pageSize":"many"}' })).status).toBe(400);
-    expect((await post(path, { body: `{"pageToken":"${"x".repeat(10_000_000)}"}` })).text).toContain("resource_exhausted");
+    expect((await post(path, { body: `{"pageToken":"${"x".repeat(10_000_000)}"}` })).text).toContain(
+      "resource_exhausted",
+    );
     expect((await post(path)).status).toBe(200);
   });
 
-  test.each(["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/grpc-web-text"])(
-    "of type %s is refused",
-    async (contentType) => {
-      const answer = await post("/rollcall.v1.FleetService/UpdateHost", { headers: { "content-type": contentType } });
-      expect(answer.status).toBe(415);
-    },
-  );
+  test.each([
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "application/grpc-web-text",
+  ])("of type %s is refused", async (contentType) => {
+    const answer = await post("/rollcall.v1.FleetService/UpdateHost", { headers: { "content-type": contentType } });
+    expect(answer.status).toBe(415);
+  });
 
   test("that would change something by GET is refused", async () => {
-    expect((await post("/rollcall.v1.FleetService/UpdateHost?message=%7B%7D&encoding=json&connect=v1", { method: "GET" })).status).toBe(405);
+    expect(
+      (await post("/rollcall.v1.FleetService/UpdateHost?message=%7B%7D&encoding=json&connect=v1", { method: "GET" }))
+        .status,
+    ).toBe(405);
   });
 
   test("under a foreign name is refused", async () => {
     const status = await new Promise<number>((resolve, reject) => {
-      const headers = { host: "evil.example", "content-type": "application/json", authorization: `Bearer ${plane.adminToken}` };
+      const headers = {
+        host: "evil.example",
+        "content-type": "application/json",
+        authorization: `Bearer ${plane.adminToken}`,
+      };
       httpRequest(`${plane.web}/rollcall.v1.FleetService/ListHosts`, { method: "POST", headers }, (response) => {
         response.resume();
         resolve(response.statusCode ?? 0);
@@ -137,8 +188,13 @@ describe("one port speaks", () => {
   test("gRPC with a client that nobody here wrote", async () => {
     const { stdout } = await promisify(execFile)(
       join(repositoryRoot, "node_modules", ".bin", "buf"),
-      ["curl", "--schema", join(repositoryRoot, "proto"), "--protocol", "grpc", "--http2-prior-knowledge"]
-        .concat(["-H", `authorization: Bearer ${plane.adminToken}`, "-d", "{}", `${plane.web}/rollcall.v1.FleetService/ListHosts`]),
+      ["curl", "--schema", join(repositoryRoot, "proto"), "--protocol", "grpc", "--http2-prior-knowledge"].concat([
+        "-H",
+        `authorization: Bearer ${plane.adminToken}`,
+        "-d",
+        "{}",
+        `${plane.web}/rollcall.v1.FleetService/ListHosts`,
+      ]),
       { cwd: repositoryRoot },
     );
     expect(JSON.parse(stdout)).toMatchObject({ counts: {} });

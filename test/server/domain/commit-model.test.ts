@@ -25,7 +25,12 @@ interface AgentRules {
 }
 
 /** The rules in force. */
-const RULES: AgentRules = { stageLifeSteps: 2, checksEpoch: true, livesAgainOnReconnect: true, resentCommitRenews: true };
+const RULES: AgentRules = {
+  stageLifeSteps: 2,
+  checksEpoch: true,
+  livesAgainOnReconnect: true,
+  resentCommitRenews: true,
+};
 
 interface World {
   readonly step: number;
@@ -110,7 +115,8 @@ function* follow(world: World, rules: AgentRules, used: Set<string>): Generator<
   yield applyToRow(world, "committed", used);
   yield applyToRow(world, "cancelled", used);
   if (isOpen(world.row) && world.step >= world.deadline) yield applyToRow(world, "deadline_passed", used);
-  if (world.sendingCommitOn !== undefined) yield { ...send(world, "commit", world.sendingCommitOn), sendingCommitOn: undefined };
+  if (world.sendingCommitOn !== undefined)
+    yield { ...send(world, "commit", world.sendingCommitOn), sendingCommitOn: undefined };
   if (world.agent === "staged" && !stageIsAlive(world, rules)) yield { ...world, agent: "dropped" };
   if (world.reconnects < MOST_RECONNECTS) yield* reconnect(world, used, rules);
   for (const message of world.network) yield* deliver(world, message, rules);
@@ -122,7 +128,8 @@ function* reconnect(world: World, used: Set<string>, rules: AgentRules): Generat
     const told = rules.livesAgainOnReconnect ? { ...connected, stagedAt: world.step } : connected;
     yield applyToRow(told, "staged", used, rules);
   }
-  if (world.agent === "staged" || world.agent === "dropped") yield applyToRow({ ...connected, agent: "restarted" }, "returned_idle", used);
+  if (world.agent === "staged" || world.agent === "dropped")
+    yield applyToRow({ ...connected, agent: "restarted" }, "returned_idle", used);
   if (world.agent === "swapped") yield applyToRow(connected, "returned_at_target", used);
 }
 
@@ -193,7 +200,14 @@ describe("no swap starts after its job ended", () => {
 
 test("the model and the table have the same transitions of commit, cancel, deadline and restart", () => {
   const { used } = explore(RULES);
-  const modelled: JobEventName[] = ["staged", "committed", "cancelled", "deadline_passed", "returned_idle", "returned_at_target"];
+  const modelled: JobEventName[] = [
+    "staged",
+    "committed",
+    "cancelled",
+    "deadline_passed",
+    "returned_idle",
+    "returned_at_target",
+  ];
   const expected = (["staged", "restarting"] as const).flatMap((state) =>
     modelled.filter((event) => isLegal(state, event)).map((event) => `${state}:${event}`),
   );

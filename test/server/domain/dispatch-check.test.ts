@@ -12,7 +12,8 @@ const READY: DispatchFacts = {
   isQuarantined: false,
 };
 
-const refusalOf = (facts: Partial<DispatchFacts>, ignoreQuarantine = false) => findDispatchRefusal({ ...READY, ...facts }, ignoreQuarantine);
+const refusalOf = (facts: Partial<DispatchFacts>, ignoreQuarantine = false) =>
+  findDispatchRefusal({ ...READY, ...facts }, ignoreQuarantine);
 
 test("a host that is online, behind and idle may be updated", () => {
   expect(refusalOf({})).toBeUndefined();
@@ -24,7 +25,11 @@ test("each thing that stands against an update is named with its facts", () => {
   expect(refusalOf({ targetVersion: undefined })).toEqual({ reason: "no_target" });
   expect(refusalOf({ agentVersion: "2.0" })).toEqual({ reason: "already_at_target", version: "2.0" });
   expect(refusalOf({ isOffline: true })).toEqual({ reason: "host_offline" });
-  expect(refusalOf({ artifactSha256: undefined })).toEqual({ reason: "no_artifact", version: "2.0", platform: "linux-x64" });
+  expect(refusalOf({ artifactSha256: undefined })).toEqual({
+    reason: "no_artifact",
+    version: "2.0",
+    platform: "linux-x64",
+  });
   expect(refusalOf({ isQuarantined: true })).toEqual({ reason: "quarantined", sha256: "ab" });
 });
 

@@ -2,7 +2,9 @@ import { expect, test } from "vitest";
 import { isDuplicated, recentReplacements, type Replacement } from "../../../server/domain/identity-duplication.ts";
 
 const chain = (...instances: string[]): Replacement[] =>
-  instances.slice(1).map((toInstanceId, index) => ({ fromInstanceId: instances[index] ?? "", toInstanceId, atMs: index * 1000 }));
+  instances
+    .slice(1)
+    .map((toInstanceId, index) => ({ fromInstanceId: instances[index] ?? "", toInstanceId, atMs: index * 1000 }));
 
 test("two processes that take over in turn are a cloned disk from the fourth return on", () => {
   expect(isDuplicated(chain("a", "b", "a", "b", "a"))).toBe(false);

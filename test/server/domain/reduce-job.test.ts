@@ -1,7 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { IllegalTransitionError } from "../../../server/domain/errors.ts";
-import { isOpen, JOB_TRANSITIONS, type JobEvent, type JobEventName, type JobState, type JobStateName } from "../../../server/domain/job-state.ts";
+import {
+  isOpen,
+  JOB_TRANSITIONS,
+  type JobEvent,
+  type JobEventName,
+  type JobState,
+  type JobStateName,
+} from "../../../server/domain/job-state.ts";
 import { auditActionOf, isLegal, reduceJob } from "../../../server/domain/reduce-job.ts";
 
 const STATES: Readonly<Record<JobStateName, JobState>> = {
@@ -60,7 +67,10 @@ describe("progress", () => {
   });
 
   test("a host that says staged after the commit is sent the commit again and gets its full time", () => {
-    expect(reduceJob(STATES.restarting, EVENTS.staged)).toMatchObject({ effects: [{ kind: "send_commit" }], isProgress: true });
+    expect(reduceJob(STATES.restarting, EVENTS.staged)).toMatchObject({
+      effects: [{ kind: "send_commit" }],
+      isProgress: true,
+    });
   });
 });
 

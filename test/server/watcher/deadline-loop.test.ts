@@ -68,14 +68,17 @@ describe("a tick", () => {
     expect(calls).toEqual(["grace 30000"]);
   });
 
-  test.each([86_400_000, -86_400_000])("after the database's clock jumped by %i ms moves every deadline with it", async (jumpMs) => {
-    const { loop, calls, pass } = twoClocks();
-    await loop.start();
-    calls.length = 0;
-    pass(1_000 + jumpMs, 1_000);
-    await loop.tick();
-    expect(calls).toEqual([`shift ${jumpMs}`]);
-  });
+  test.each([86_400_000, -86_400_000])(
+    "after the database's clock jumped by %i ms moves every deadline with it",
+    async (jumpMs) => {
+      const { loop, calls, pass } = twoClocks();
+      await loop.start();
+      calls.length = 0;
+      pass(1_000 + jumpMs, 1_000);
+      await loop.tick();
+      expect(calls).toEqual([`shift ${jumpMs}`]);
+    },
+  );
 
   test("claims only while the database's clock reads what it should", async () => {
     const { loop, windows, time, pass } = twoClocks();

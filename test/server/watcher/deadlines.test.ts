@@ -21,24 +21,37 @@ async function startJob(hostname: string) {
 }
 
 function ageMs(job: Job): number {
-  return Number((job.endedAt?.seconds ?? 0n) - (job.createdAt?.seconds ?? 0n)) * 1000 + ((job.endedAt?.nanos ?? 0) - (job.createdAt?.nanos ?? 0)) / 1e6;
+  return (
+    Number((job.endedAt?.seconds ?? 0n) - (job.createdAt?.seconds ?? 0n)) * 1000 +
+    ((job.endedAt?.nanos ?? 0) - (job.createdAt?.nanos ?? 0)) / 1e6
+  );
 }
 
 describe("an open job without progress", () => {
   test("fails with no_progress when its host never answers, and the host is told to drop it", async () => {
     const { stream, jobId } = await startJob("silent");
     const job = await plane.untilEnded(jobId);
-    expect(job).toMatchObject({ state: JobState.FAILED, reason: JobReason.NO_PROGRESS, details: { lastState: JobState.DISPATCHED } });
+    expect(job).toMatchObject({
+      state: JobState.FAILED,
+      reason: JobReason.NO_PROGRESS,
+      details: { lastState: JobState.DISPATCHED },
+    });
     expect(ageMs(job)).toBeGreaterThanOrEqual(DEADLINE_MS);
     expect(ageMs(job)).toBeLessThan(DEADLINE_MS + 5_000);
-    while ((await stream.next()).message.case !== "cancelUpdate") continue;
+    while ((await stream.next()).message.case !== "cancelUpdate");
   });
 
   test("fails although its host says the same byte count over and over", async () => {
     const { stream, jobId } = await startJob("stuck");
-    const saying = setInterval(() => stream.sendProgress({ jobId, phase: UpdatePhase.DOWNLOADING, bytesDone: 5n, bytesTotal: 100n }), 200);
+    const saying = setInterval(
+      () => stream.sendProgress({ jobId, phase: UpdatePhase.DOWNLOADING, bytesDone: 5n, bytesTotal: 100n }),
+      200,
+    );
     try {
-      expect(await plane.untilEnded(jobId)).toMatchObject({ reason: JobReason.NO_PROGRESS, details: { lastState: JobState.DOWNLOADING } });
+      expect(await plane.untilEnded(jobId)).toMatchObject({
+        reason: JobReason.NO_PROGRESS,
+        details: { lastState: JobState.DOWNLOADING },
+      });
     } finally {
       clearInterval(saying);
     }
@@ -47,7 +60,11 @@ describe("an open job without progress", () => {
   test("fails with agent_lost after its commit", async () => {
     const { stream, jobId } = await startJob("lost");
     stream.sendProgress({ jobId, phase: UpdatePhase.STAGED });
-    expect(await plane.untilEnded(jobId)).toMatchObject({ state: JobState.FAILED, reason: JobReason.AGENT_LOST, details: { lastState: JobState.RESTARTING } });
+    expect(await plane.untilEnded(jobId)).toMatchObject({
+      state: JobState.FAILED,
+      reason: JobReason.AGENT_LOST,
+      details: { lastState: JobState.RESTARTING },
+    });
   });
 
   test("a late matching Hello updates the host and leaves the failed job failed", async () => {
@@ -56,7 +73,11 @@ describe("an open job without progress", () => {
     await plane.untilEnded(jobId);
     await agent.hello(validHello({ hostname: "late", agentVersion: "2.0.0", instanceId: randomUUID() }));
     const { host } = await plane.fleet.getHost({ hostId: agent.hostId });
-    expect(host).toMatchObject({ agentVersion: "2.0.0", updateAvailable: false, latestJob: { state: JobState.FAILED } });
+    expect(host).toMatchObject({
+      agentVersion: "2.0.0",
+      updateAvailable: false,
+      latestJob: { state: JobState.FAILED },
+    });
   });
 });
 
@@ -69,7 +90,11 @@ test("a slow host that keeps moving lives past many deadlines, but never past th
   }, DEADLINE_MS - 100);
   try {
     const job = await plane.untilEnded(jobId);
-    expect(job).toMatchObject({ state: JobState.FAILED, reason: JobReason.NO_PROGRESS, details: { maximumAgeReached: true } });
+    expect(job).toMatchObject({
+      state: JobState.FAILED,
+      reason: JobReason.NO_PROGRESS,
+      details: { maximumAgeReached: true },
+    });
     expect(ageMs(job)).toBeGreaterThan(5_500);
     expect(ageMs(job)).toBeLessThan(7_500);
   } finally {

@@ -3,7 +3,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { LastUpdate_Outcome, UpdatePhase, type CommitUpdate, type FetchBlocksResponse } from "../../../gen/rollcall/v1/agent_pb.js";
+import {
+  LastUpdate_Outcome,
+  UpdatePhase,
+  type CommitUpdate,
+  type FetchBlocksResponse,
+} from "../../../gen/rollcall/v1/agent_pb.js";
 import { HostStatus, JobReason, JobState, Refusal_Reason, RefusalSchema } from "../../../gen/rollcall/v1/model_pb.js";
 import { NEW_VERSION, OLD_VERSION, startControlPlane, type ControlPlane } from "../../support/control-plane.ts";
 import { validHello, type ScriptedAgent, type ScriptedStream } from "../../support/scripted-agent.ts";
@@ -40,9 +45,17 @@ describe("an update of one host", () => {
     const { agent, stream } = await connect("whole-way");
     const { job } = await plane.fleet.updateHost({ hostId: agent.hostId });
     const jobId = job?.id ?? "";
-    expect(job).toMatchObject({ state: JobState.DISPATCHED, fromVersion: OLD_VERSION, toVersion: NEW_VERSION, requestedBy: "admin-token" });
+    expect(job).toMatchObject({
+      state: JobState.DISPATCHED,
+      fromVersion: OLD_VERSION,
+      toVersion: NEW_VERSION,
+      requestedBy: "admin-token",
+    });
 
-    const command: { jobId: string; toVersion: string; manifestSha256: Uint8Array } = await nextOf(stream, "commandUpdate");
+    const command: { jobId: string; toVersion: string; manifestSha256: Uint8Array } = await nextOf(
+      stream,
+      "commandUpdate",
+    );
     expect(command).toMatchObject({ jobId, toVersion: NEW_VERSION });
     const { manifest, blockList } = await agent.fetchManifest(jobId);
     expect(createHash("sha256").update(manifest).digest().equals(command.manifestSha256)).toBe(true);
@@ -55,19 +68,35 @@ describe("an update of one host", () => {
     }
     expect(Buffer.concat(blocks).equals(artifact)).toBe(true);
 
-    stream.sendProgress({ jobId, phase: UpdatePhase.STAGED, bytesDone: BigInt(artifact.length), bytesTotal: BigInt(artifact.length) });
+    stream.sendProgress({
+      jobId,
+      phase: UpdatePhase.STAGED,
+      bytesDone: BigInt(artifact.length),
+      bytesTotal: BigInt(artifact.length),
+    });
     const commit: CommitUpdate = await nextOf(stream, "commitUpdate");
     expect(commit).toMatchObject({ jobId });
     expect(await stateOf(jobId)).toBe(JobState.RESTARTING);
     stream.cancel();
     await stream.ended;
 
-    await agent.hello(helloOf("whole-way", { agentVersion: NEW_VERSION, lastUpdate: { jobId, outcome: LastUpdate_Outcome.SUCCEEDED } }));
+    await agent.hello(
+      helloOf("whole-way", { agentVersion: NEW_VERSION, lastUpdate: { jobId, outcome: LastUpdate_Outcome.SUCCEEDED } }),
+    );
     expect(await plane.untilEnded(jobId)).toMatchObject({ state: JobState.SUCCEEDED, reason: JobReason.UNSPECIFIED });
     const { host } = await plane.fleet.getHost({ hostId: agent.hostId });
     expect(host).toMatchObject({ agentVersion: NEW_VERSION, updateAvailable: false, status: HostStatus.ONLINE });
-    const audit = await plane.database.db.selectFrom("audit_events").select("action").where("host_id", "=", agent.hostId as never).orderBy("id").execute();
-    expect(audit.map((event) => event.action)).toEqual(["host.enrolled", "host.update_dispatched", "host.update_succeeded"]);
+    const audit = await plane.database.db
+      .selectFrom("audit_events")
+      .select("action")
+      .where("host_id", "=", agent.hostId as never)
+      .orderBy("id")
+      .execute();
+    expect(audit.map((event) => event.action)).toEqual([
+      "host.enrolled",
+      "host.update_dispatched",
+      "host.update_succeeded",
+    ]);
   });
 
   test("sends the commit again, for the new session, to a host that reconnects staged", async () => {
@@ -122,7 +151,11 @@ describe("an update of one host", () => {
     const jobId = job?.id ?? "";
     const details = { path: "/opt/rollcall", bytesFree: 10n, bytesNeeded: 400_000n };
     stream.sendProgress({ jobId, phase: UpdatePhase.FAILED, reason: JobReason.PREFLIGHT_NO_SPACE, details });
-    expect(await plane.untilEnded(jobId)).toMatchObject({ state: JobState.FAILED, reason: JobReason.PREFLIGHT_NO_SPACE, details });
+    expect(await plane.untilEnded(jobId)).toMatchObject({
+      state: JobState.FAILED,
+      reason: JobReason.PREFLIGHT_NO_SPACE,
+      details,
+    });
   });
 });
 
@@ -177,13 +210,16 @@ describe("before dispatch", () => {
     const third = await agent.hello(helloOf("refused"));
     await plane.fleet.updateHost({ hostId: agent.hostId });
     expect(await refusalOf(plane.fleet.updateHost({ hostId: agent.hostId }))).toBe(Refusal_Reason.UPDATE_RUNNING);
-    for (const { stream } of [first, second]) expect(stream.received.map(({ message }) => message.case)).toEqual(["welcome"]);
+    for (const { stream } of [first, second])
+      expect(stream.received.map(({ message }) => message.case)).toEqual(["welcome"]);
     await nextOf(third.stream, "commandUpdate");
   });
 
   test("of two updates asked for at once exactly one is written", async () => {
     const { agent } = await connect("at-once");
-    const asked = await Promise.allSettled(Array.from({ length: 8 }, () => plane.fleet.updateHost({ hostId: agent.hostId })));
+    const asked = await Promise.allSettled(
+      Array.from({ length: 8 }, () => plane.fleet.updateHost({ hostId: agent.hostId })),
+    );
     expect(asked.filter((answer) => answer.status === "fulfilled")).toHaveLength(1);
     const { jobs } = await plane.fleet.listJobs({ hostId: agent.hostId });
     expect(jobs).toHaveLength(1);
@@ -196,7 +232,8 @@ describe("a host's word counts for its own jobs only", () => {
     const { job } = await plane.fleet.updateHost({ hostId: victim.agent.hostId });
     const jobId = job?.id ?? "";
     const { stream } = await connect("liar");
-    for (let time = 0; time < 3; time += 1) stream.sendProgress({ jobId, phase: UpdatePhase.FAILED, reason: JobReason.PROBE_FAILED });
+    for (let time = 0; time < 3; time += 1)
+      stream.sendProgress({ jobId, phase: UpdatePhase.FAILED, reason: JobReason.PROBE_FAILED });
     const end = await stream.ended;
     expect(end.refusal?.reason).toBe(Refusal_Reason.FOREIGN_JOB);
     expect(await stateOf(jobId)).toBe(JobState.DISPATCHED);
@@ -206,7 +243,12 @@ describe("a host's word counts for its own jobs only", () => {
     const { agent, stream, instanceId } = await connect("replaced");
     const { job } = await plane.fleet.updateHost({ hostId: agent.hostId });
     const jobId = job?.id ?? "";
-    await agent.hello(helloOf("replaced", { instanceId, activeJob: { jobId, phase: UpdatePhase.DOWNLOADING, manifestSha256: new Uint8Array(32) } }));
+    await agent.hello(
+      helloOf("replaced", {
+        instanceId,
+        activeJob: { jobId, phase: UpdatePhase.DOWNLOADING, manifestSha256: new Uint8Array(32) },
+      }),
+    );
     stream.sendProgress({ jobId, phase: UpdatePhase.FAILED, reason: JobReason.PROBE_FAILED });
     await stream.ended;
     expect(await stateOf(jobId)).toBe(JobState.DISPATCHED);
@@ -215,7 +257,8 @@ describe("a host's word counts for its own jobs only", () => {
   test("two machines with one credential: the newcomer is refused and no job is sent", async () => {
     const agent = await plane.enrollAgent("cloned");
     const [first, second] = [randomUUID(), randomUUID()];
-    for (const instanceId of [first, second, first, second, first]) await agent.hello(helloOf("cloned", { instanceId }));
+    for (const instanceId of [first, second, first, second, first])
+      await agent.hello(helloOf("cloned", { instanceId }));
     const late = agent.connect();
     late.sendHello(helloOf("cloned", { instanceId: second }));
     const end = await late.ended;
