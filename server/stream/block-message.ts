@@ -9,17 +9,21 @@ export interface BlockMessage {
 
 const FIELD = FetchBlocksResponseSchema.field;
 
+/** *Units*: bytes. The most that a message takes beside its block: three tags, three numbers of 32 bits. */
+export const MESSAGE_OVERHEAD_BYTES = 3 + 3 * 5;
+
 /**
- * Lays out the message of one block with room for its bytes, so that the file is
- * read straight into it and nothing is copied on the way to the stream.
+ * Lays out the message of one block at the start of `memory`, with room for its
+ * bytes, so that the file is read straight into it and nothing is copied on the
+ * way to the stream. `memory` has room for MESSAGE_OVERHEAD_BYTES beside the block.
  */
-export function allocateBlockMessage(index: number, dataLength: number): BlockMessage {
+export function layOutBlockMessage(memory: Buffer, index: number, dataLength: number): BlockMessage {
   const writer = new BinaryWriter();
   writer.tag(FIELD.index.number, WireType.Varint).uint32(index);
   writer.tag(FIELD.encoding.number, WireType.Varint).int32(BlockEncoding.IDENTITY);
   writer.tag(FIELD.data.number, WireType.LengthDelimited).uint32(dataLength);
   const prefix = writer.finish();
-  const message = Buffer.allocUnsafe(prefix.length + dataLength);
+  const message = memory.subarray(0, prefix.length + dataLength);
   message.set(prefix);
   return { message, data: message.subarray(prefix.length) };
 }

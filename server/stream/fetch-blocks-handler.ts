@@ -3,7 +3,6 @@
  * Nothing is read from disk faster than the agent takes it, and the file is
  * closed however the call ends.
  */
-import { once } from "node:events";
 import { open } from "node:fs/promises";
 import type { handleServerStreamingCall, ServerWritableStream } from "@grpc/grpc-js";
 import {
@@ -78,23 +77,23 @@ async function send(call: BlocksCall, delivery: Delivery, signal: AbortSignal, b
       `this job may fetch ${remaining} more bytes, not ${wanted}: twice the artifact in all`,
     );
   }
+  const ended = aborted(signal);
   await using file = await open(delivery.artifactPath, "r");
   for await (const blocks of readBlocks(file, ranges, delivery)) {
+    let sent: Promise<void> | undefined;
     for (const { message, data } of blocks) {
       signal.throwIfAborted();
       budget.charge(jobId, data.length);
-      if (!call.write(message)) await drained(call, signal);
+      sent = write(call, message);
     }
+    await Promise.race([sent, ended]);
+    signal.throwIfAborted();
   }
 }
 
-async function drained(call: BlocksCall, signal: AbortSignal): Promise<void> {
-  try {
-    await once(call, "drain", { signal });
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
-  }
+/** Resolves once the message, and every one before it, was copied into the connection; never if the call ends first. */
+function write(call: BlocksCall, message: Buffer): Promise<void> {
+  return new Promise((resolve) => call.write(message, () => resolve()));
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
