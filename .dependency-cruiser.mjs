@@ -33,6 +33,7 @@ export default {
     layer("server/stream", [domain, wire, gen], "The agent listener knows no job and no database."),
     layer("server/release", [domain, wire, gen, ports], "Reading releases knows no database and no transport."),
     layer("server/identity", [domain, wire, gen, ports], "Credentials and tokens know no transport."),
+    layer("server/account", [domain, wire, gen, ports], "People, sessions and tokens know no transport."),
     layer("server/watcher", [domain, wire, gen, ports], "The watcher asks through ports that it declares."),
     layer("server/worker", [domain, wire, gen, ports], "The worker asks through ports that it declares."),
     layer("server/api", [domain, wire, gen, ports], "Handlers ask through ports that they declare."),
@@ -49,7 +50,7 @@ export default {
       from: {
         orphan: true,
         path: "^(?:server|agent|web|gen|test)/",
-        pathNot: ["\\.test\\.ts$", "\\.d\\.ts$", "(?:^|/)main\\.ts$", "^gen/rollcall/"],
+        pathNot: ["\\.test\\.ts$", "\\.d\\.ts$", "(?:^|/)main\\.ts$", "^gen/(?:rollcall|grpc)/"],
       },
       to: {},
     },

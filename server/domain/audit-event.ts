@@ -9,6 +9,18 @@ export type AuditAction =
   | "host.update_rolled_back"
   | "host.update_cancelled"
   | "token.created"
+  | "token.revoked"
+  | "user.created"
+  | "user.set_up"
+  | "user.role_changed"
+  | "user.disabled"
+  | "user.enabled"
+  | "user.reset"
+  | "user.password_changed"
+  | "session.login"
+  | "session.login_failed"
+  | "session.logout"
+  | "session.revoked"
   | "release.imported"
   | "release.target_changed";
 

@@ -5,6 +5,11 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 export type HostId = Branded<"HostId">;
 export type JobId = Branded<"JobId">;
 export type FleetUpdateId = Branded<"FleetUpdateId">;
+/** A person who may sign in. */
+export type UserId = Branded<"UserId">;
+/** A person's session in one browser. */
+export type UserSessionId = Branded<"UserSessionId">;
+export type ApiTokenId = Branded<"ApiTokenId">;
 /** One running server process among those that share a database. */
 export type ReplicaId = Branded<"ReplicaId">;
 

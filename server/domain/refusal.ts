@@ -19,4 +19,16 @@ export type RefusalReason =
   | "too_many_connections"
   | "draining"
   | "foreign_job"
-  | "not_in_job";
+  | "not_in_job"
+  | "user_unknown"
+  | "username_taken"
+  | "last_admin"
+  | "not_a_user"
+  | "login_failed"
+  | "login_delayed"
+  | "login_busy"
+  | "setup_link_invalid"
+  | "session_unknown"
+  | "api_token_unknown"
+  | "insecure_connection"
+  | "user_disabled";

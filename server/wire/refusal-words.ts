@@ -30,6 +30,18 @@ const REASONS: Readonly<Record<RefusalReason, Refusal_Reason>> = {
   draining: Refusal_Reason.DRAINING,
   foreign_job: Refusal_Reason.FOREIGN_JOB,
   not_in_job: Refusal_Reason.NOT_IN_JOB,
+  user_unknown: Refusal_Reason.USER_UNKNOWN,
+  username_taken: Refusal_Reason.USERNAME_TAKEN,
+  last_admin: Refusal_Reason.LAST_ADMIN,
+  not_a_user: Refusal_Reason.NOT_A_USER,
+  login_failed: Refusal_Reason.LOGIN_FAILED,
+  login_delayed: Refusal_Reason.LOGIN_DELAYED,
+  login_busy: Refusal_Reason.LOGIN_BUSY,
+  setup_link_invalid: Refusal_Reason.SETUP_LINK_INVALID,
+  session_unknown: Refusal_Reason.SESSION_UNKNOWN,
+  api_token_unknown: Refusal_Reason.API_TOKEN_UNKNOWN,
+  insecure_connection: Refusal_Reason.INSECURE_CONNECTION,
+  user_disabled: Refusal_Reason.USER_DISABLED,
 };
 
 /** The error detail that a refused caller gets. */

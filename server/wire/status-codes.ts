@@ -42,6 +42,18 @@ const REFUSAL_CODES: Readonly<Record<RefusalReason, StatusCode>> = {
   foreign_job: STATUS.permissionDenied,
   too_many_connections: STATUS.resourceExhausted,
   draining: STATUS.unavailable,
+  user_unknown: STATUS.notFound,
+  username_taken: STATUS.alreadyExists,
+  last_admin: STATUS.failedPrecondition,
+  not_a_user: STATUS.failedPrecondition,
+  login_failed: STATUS.unauthenticated,
+  login_delayed: STATUS.resourceExhausted,
+  login_busy: STATUS.resourceExhausted,
+  setup_link_invalid: STATUS.permissionDenied,
+  session_unknown: STATUS.notFound,
+  api_token_unknown: STATUS.notFound,
+  insecure_connection: STATUS.failedPrecondition,
+  user_disabled: STATUS.failedPrecondition,
 };
 
 /** The status code of a failure; what nobody foresaw is internal. */

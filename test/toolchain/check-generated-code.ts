@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { repositoryRoot } from "./repository-root.ts";
 import { runCommand, type CommandResult } from "./run-command.ts";
 
-const GENERATED = join("gen", "rollcall");
+const GENERATED = [join("gen", "rollcall"), join("gen", "grpc")];
 
 /** Generates into a temporary folder and compares with what is committed. */
 export async function checkGeneratedCode(): Promise<CommandResult> {
@@ -12,9 +12,13 @@ export async function checkGeneratedCode(): Promise<CommandResult> {
   try {
     const generation = await runCommand("buf", ["generate", "--output", folder]);
     if (!generation.succeeded) return generation;
-    const differences = await compareFolders(join(folder, GENERATED), join(repositoryRoot, GENERATED));
+    const differences: string[] = [];
+    for (const generated of GENERATED) {
+      const found = await compareFolders(join(folder, generated), join(repositoryRoot, generated));
+      differences.push(...found.map((path) => `  ${join(generated, path)}\n`));
+    }
     if (differences.length === 0) return { succeeded: true, output: "" };
-    const list = differences.map((path) => `  ${join(GENERATED, path)}\n`).join("");
+    const list = differences.join("");
     return { succeeded: false, output: `Not what \`npm run gen\` makes of proto/:\n${list}` };
   } finally {
     await rm(folder, { recursive: true });

@@ -380,6 +380,13 @@ export declare type HostCounts = Message<"rollcall.v1.HostCounts"> & {
    * @generated from field: uint32 updating = 4;
    */
   updating: number;
+
+  /**
+   * Alerts that are not resolved.
+   *
+   * @generated from field: uint32 open_alerts = 5;
+   */
+  openAlerts: number;
 };
 
 /**
@@ -528,6 +535,98 @@ export enum Refusal_Reason {
    * @generated from enum value: REASON_NOT_IN_JOB = 20;
    */
   NOT_IN_JOB = 20,
+
+  /**
+   * @generated from enum value: REASON_FLEET_UPDATE_RUNNING = 21;
+   */
+  FLEET_UPDATE_RUNNING = 21,
+
+  /**
+   * @generated from enum value: REASON_FLEET_UPDATE_UNKNOWN = 22;
+   */
+  FLEET_UPDATE_UNKNOWN = 22,
+
+  /**
+   * @generated from enum value: REASON_FLEET_UPDATE_ENDED = 23;
+   */
+  FLEET_UPDATE_ENDED = 23,
+
+  /**
+   * @generated from enum value: REASON_NO_HOSTS = 24;
+   */
+  NO_HOSTS = 24,
+
+  /**
+   * @generated from enum value: REASON_ALERT_UNKNOWN = 25;
+   */
+  ALERT_UNKNOWN = 25,
+
+  /**
+   * @generated from enum value: REASON_TOKEN_UNKNOWN = 26;
+   */
+  TOKEN_UNKNOWN = 26,
+
+  /**
+   * From here on: people, sessions and API tokens.
+   *
+   * @generated from enum value: REASON_USER_UNKNOWN = 50;
+   */
+  USER_UNKNOWN = 50,
+
+  /**
+   * @generated from enum value: REASON_USERNAME_TAKEN = 51;
+   */
+  USERNAME_TAKEN = 51,
+
+  /**
+   * @generated from enum value: REASON_LAST_ADMIN = 52;
+   */
+  LAST_ADMIN = 52,
+
+  /**
+   * @generated from enum value: REASON_NOT_A_USER = 53;
+   */
+  NOT_A_USER = 53,
+
+  /**
+   * @generated from enum value: REASON_LOGIN_FAILED = 54;
+   */
+  LOGIN_FAILED = 54,
+
+  /**
+   * @generated from enum value: REASON_LOGIN_DELAYED = 55;
+   */
+  LOGIN_DELAYED = 55,
+
+  /**
+   * @generated from enum value: REASON_LOGIN_BUSY = 56;
+   */
+  LOGIN_BUSY = 56,
+
+  /**
+   * @generated from enum value: REASON_SETUP_LINK_INVALID = 57;
+   */
+  SETUP_LINK_INVALID = 57,
+
+  /**
+   * @generated from enum value: REASON_SESSION_UNKNOWN = 58;
+   */
+  SESSION_UNKNOWN = 58,
+
+  /**
+   * @generated from enum value: REASON_API_TOKEN_UNKNOWN = 59;
+   */
+  API_TOKEN_UNKNOWN = 59,
+
+  /**
+   * @generated from enum value: REASON_INSECURE_CONNECTION = 60;
+   */
+  INSECURE_CONNECTION = 60,
+
+  /**
+   * @generated from enum value: REASON_USER_DISABLED = 61;
+   */
+  USER_DISABLED = 61,
 }
 
 /**
