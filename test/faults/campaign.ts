@@ -4,7 +4,7 @@
  * the questions; both come with the case.
  */
 import {
-  run,
+  runUndisturbed,
   runWithFault,
   traceCalls,
   type Fault,
@@ -61,7 +61,8 @@ function describeCalls(calls: readonly TracedCall[], order: "exact" | "counts"):
     .join("\n");
 }
 
-interface Job {
+/** One case of a campaign: this fault at this point, or an undisturbed run. */
+export interface CampaignJob {
   readonly point: FaultPoint | undefined;
   readonly fault: Fault | "none";
 }
@@ -73,22 +74,30 @@ export async function runCampaign(
   faults: readonly Fault[],
   lanes: number,
 ): Promise<CampaignReport> {
-  const jobs: readonly Job[] = [
-    ...faults.flatMap((fault) => points.map((point) => ({ point, fault }))),
-    { point: undefined, fault: "none" },
-  ];
+  return await runJobs(
+    prepare,
+    [...faults.flatMap((fault) => points.map((point) => ({ point, fault }))), { point: undefined, fault: "none" }],
+    lanes,
+  );
+}
+
+/** Runs these cases, `lanes` at a time. `onEnd` is told after each what it found. */
+export async function runJobs(
+  prepare: PrepareCase,
+  jobs: readonly CampaignJob[],
+  lanes: number,
+  onEnd: (found: readonly string[]) => void = () => undefined,
+): Promise<CampaignReport> {
   const problems: string[] = [];
   const queue = jobs.values();
   await Promise.all(
     Array.from({ length: lanes }, async () => {
       // One iterator for all lanes: each takes the next job when it is free.
       for (const { point, fault } of queue) {
-        const found = await runOnce(prepare, point, fault);
-        problems.push(
-          ...found.map(
-            (problem) => `${fault} at ${point === undefined ? "the end" : `${point.syscall} ${point.nth}`}: ${problem}`,
-          ),
-        );
+        const where = `${fault} at ${point === undefined ? "the end" : `${point.syscall} ${point.nth}`}`;
+        const found = (await runOnce(prepare, point, fault)).map((problem) => `${where}: ${problem}`);
+        problems.push(...found);
+        onEnd(found);
       }
     }),
   );
@@ -102,7 +111,7 @@ async function runOnce(
 ): Promise<readonly string[]> {
   await using host = await prepare();
   if (point === undefined || fault === "none") {
-    return await host.findProblems("none", await run(host.subject.command, host.subject.args, host.subject.env));
+    return await host.findProblems("none", await runUndisturbed(host.subject));
   }
   const end = await runWithFault(host.subject, point, fault);
   if (!end.wasHit) return [`the point was missed: ${end.status ?? end.signal} ${end.stdout}${end.stderr}`];

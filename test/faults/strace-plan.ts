@@ -5,7 +5,8 @@
  * program gets one thread for its file calls. A kill lands before the Nth call
  * runs. Whatever the program does to other files is not counted and not touched.
  *
- * Not with `--seccomp-bpf`: with it strace 6.1 lets the chosen call pass unharmed.
+ * With `--seccomp-bpf` a program is stopped at the calls of interest alone, which
+ * halves what a run costs; but then strace 6.1 sends no signal, so kills do without.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -20,6 +21,16 @@ export interface FaultSubject {
   readonly env: Readonly<Record<string, string>>;
   /** Absolute names of the files and folders whose calls count. */
   readonly paths: readonly string[];
+  /** What others do while it runs, for a program that waits to be told. The run ends when both have. */
+  readonly attend?: (program: RunningProgram) => Promise<void>;
+}
+
+/** A program that is under way. */
+export interface RunningProgram {
+  /** Aborted once the program has ended, however it ended. */
+  readonly gone: AbortSignal;
+  /** Asks it to end. */
+  stop(): void;
 }
 
 /** One system call: the `nth` of this name on the subject's paths, from 1. */
@@ -55,9 +66,18 @@ export interface FaultyEnd extends RunEnd {
 const CALLS =
   "openat,write,pwrite64,fsync,fdatasync,ftruncate,link,linkat,rename,renameat2,unlink,unlinkat,close,fchmod,copy_file_range,sendfile";
 
+const FAST = "--seccomp-bpf";
+const EFFECTS: Readonly<Record<Fault, string>> = {
+  kill: "signal=SIGKILL",
+  slow: "delay_enter=2000000",
+  EIO: "error=EIO",
+  ENOSPC: "error=ENOSPC",
+  EPERM: "error=EPERM",
+};
+
 /** Runs the subject undisturbed and lists its calls in their order. *Throws* Error when it does not exit with 0. */
 export async function traceCalls(subject: FaultSubject, root: string): Promise<readonly TracedCall[]> {
-  const { end, trace } = await runTraced(subject, []);
+  const { end, trace } = await runTraced(subject, [FAST]);
   if (end.status !== 0)
     throw new Error(`the undisturbed run ended with ${end.status ?? end.signal}: ${end.stdout}${end.stderr}`);
   return parseTrace(trace, root);
@@ -70,9 +90,14 @@ export async function runWithFault(
   fault: Fault,
 ): Promise<FaultyEnd> {
   const when = point.nth === undefined ? "" : `:when=${point.nth}`;
-  const effect = fault === "kill" ? "signal=SIGKILL" : fault === "slow" ? "delay_enter=2000000" : `error=${fault}`;
-  const { end, trace } = await runTraced(subject, ["-e", `inject=${point.syscall}:${effect}${when}`]);
+  const injection = ["-e", `inject=${point.syscall}:${EFFECTS[fault]}${when}`];
+  const { end, trace } = await runTraced(subject, fault === "kill" ? injection : [FAST, ...injection]);
   return { ...end, wasHit: fault === "kill" ? end.signal === "SIGKILL" : /\((?:INJECTED|DELAYED)\)/.test(trace) };
+}
+
+/** Runs the subject undisturbed and untraced. */
+export async function runUndisturbed({ command, args, env, attend }: FaultSubject): Promise<RunEnd> {
+  return await run(command, args, env, attend);
 }
 
 /** Runs a program to its end. */
@@ -80,36 +105,42 @@ export async function run(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
+  attend?: FaultSubject["attend"],
 ): Promise<RunEnd> {
   const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+  const gone = new AbortController();
   const ended = new Promise<Pick<RunEnd, "status" | "signal">>((resolve, reject) => {
     child.once("error", reject).once("close", (status, signal) => resolve({ status, signal }));
   });
+  const leave = (): void => gone.abort(new Error(`${command} ended`));
+  child.once("error", leave).once("exit", leave);
+  const stop = (): void => void child.kill("SIGTERM");
+  const attended = attend?.({ gone: gone.signal, stop }).then(
+    () => undefined,
+    (error: unknown) => {
+      stop();
+      return { error };
+    },
+  );
   const [stdout, stderr, end] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  const failure = await attended;
+  if (failure !== undefined) throw failure.error;
   return { ...end, stdout, stderr };
 }
 
 async function runTraced(
   subject: FaultSubject,
-  injection: readonly string[],
+  options: readonly string[],
 ): Promise<{ readonly end: RunEnd; readonly trace: string }> {
   const folder = await mkdtemp(join(tmpdir(), "rollcall-trace-"));
   try {
     const trace = join(folder, "calls");
     const paths = subject.paths.flatMap((path) => ["-P", path]);
-    const args = [
-      "-f",
-      "-qq",
-      "-o",
-      trace,
-      ...paths,
-      "-e",
-      `trace=${CALLS}`,
-      ...injection,
-      subject.command,
-      ...subject.args,
-    ];
-    const end = await run("strace", args, { PATH: process.env["PATH"] ?? "", UV_THREADPOOL_SIZE: "1", ...subject.env });
+    // Tracing from a grandchild leaves the program itself as the child, so that a signal reaches it.
+    const daemonized = subject.attend === undefined ? [] : ["-D"];
+    const tracing = [...daemonized, "-f", "-qq", "-o", trace, ...paths, "-e", `trace=${CALLS}`, ...options];
+    const env = { PATH: process.env["PATH"] ?? "", UV_THREADPOOL_SIZE: "1", ...subject.env };
+    const end = await run("strace", [...tracing, subject.command, ...subject.args], env, subject.attend);
     return { end, trace: await readFile(trace, "utf8") };
   } finally {
     await rm(folder, { recursive: true });

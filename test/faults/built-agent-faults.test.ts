@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findLeaks } from "../agent/updater/leak-check.ts";
+import { buildTestAgents } from "../support/built-agent.ts";
+import { BuiltFleet } from "./built-fleet.ts";
+import { planPoints, runJobs, type CampaignJob, type PrepareCase } from "./campaign.ts";
+import type { TracedCall } from "./strace-plan.ts";
+import { explainMissingTools } from "./system-tools.ts";
+
+const LANES = 3;
+const reasonToSkip = explainMissingTools("strace");
+
+describe.skipIf(reasonToSkip !== undefined)(
+  `the built agent, interrupted while it replaces itself${reasonToSkip === undefined ? "" : ` (skipped: ${reasonToSkip})`}`,
+  () => {
+    let fleet: BuiltFleet;
+    let points: readonly TracedCall[];
+    const prepare: PrepareCase = () => fleet.prepare();
+
+    beforeAll(async () => {
+      fleet = await BuiltFleet.start(await buildTestAgents(), new AbortController().signal);
+      points = choosePoints(await planPoints(prepare, "counts"));
+    }, 120_000);
+    afterAll(() => fleet[Symbol.asyncDispose]());
+
+    it("leaves a whole binary, tells the server the truth and succeeds at last, when killed or refused by the disk", async () => {
+      expect(points).toHaveLength(12);
+      const jobs = points.flatMap((point, index): readonly CampaignJob[] => [
+        { point, fault: "kill" },
+        { point, fault: index % 2 === 0 ? "EIO" : "ENOSPC" },
+      ]);
+      expect(await runJobs(prepare, jobs, LANES)).toEqual({ runs: 24, problems: [] });
+    }, 180_000);
+  },
+);
+
+/** One of each kind that matters, in the order in which they come. */
+function choosePoints(calls: readonly TracedCall[]): readonly TracedCall[] {
+  const find = (syscall: string, shown = ""): readonly TracedCall[] =>
+    calls.filter((call) => call.syscall === syscall && call.shown.includes(shown));
+  const writes = find("pwrite64");
+  const chosen = [
+    find("openat", "O_CREAT")[0],
+    writes[0],
+    writes[writes.length >> 1],
+    find("fdatasync").at(-1),
+    writes.at(-1),
+    find("fsync")[0],
+    find("link")[0],
+    find("rename", ".old.tmp")[0],
+    find("write")[0],
+    find("rename", "journal.tmp")[0],
+    find("rename", ".new")[0],
+    find("fsync").at(-1),
+  ];
+  return chosen.filter((call) => call !== undefined);
+}
+
+afterAll(async () => {
+  expect(await findLeaks("rollcall-built-")).toEqual([]);
+  expect(await findLeaks("rollcall-demo-")).toEqual([]);
+});
