@@ -10,6 +10,8 @@ import { systemClock as clock, systemRandom as random } from "./clock-system.ts"
 import { certificateNames, webHostnames, type Config } from "./config.ts";
 import { openConfiguredDatabase } from "./database.ts";
 import { DEFAULT_DURATIONS, type Durations } from "./domain/durations.ts";
+import type { HostId } from "./domain/ids.ts";
+import type { Job } from "./domain/job.ts";
 import { createReachPoint } from "./fault-points.ts";
 import { HostIdentities } from "./identity/host-identity.ts";
 import type { Log } from "./log.ts";
@@ -17,6 +19,7 @@ import { ReleaseCatalog } from "./release/release-catalog.ts";
 import { loadCredentialKey, loadReplicaId } from "./secrets.ts";
 import { createApiReader } from "./store/api-reader.ts";
 import { createIdentityStore } from "./store/identity-store.ts";
+import { createFleetStore } from "./store/fleet-store.ts";
 import { createReleaseStore } from "./store/release-store.ts";
 import { createDeadlineStore, createUpdateStore } from "./store/update-store.ts";
 import { loadCertificates } from "./stream/certificate-files.ts";
@@ -25,8 +28,11 @@ import type { ListenerLimits } from "./stream/limits.ts";
 import { listenForAgents } from "./stream/listener.ts";
 import { writeDurably } from "./stream/write-durably.ts";
 import { DeadlineLoop } from "./watcher/deadline-loop.ts";
+import { FleetDesk } from "./worker/fleet-desk.ts";
+import { FleetUpdateLoop } from "./worker/fleet-update-loop.ts";
 import { HostMailboxes } from "./watcher/host-mailboxes.ts";
 import { SessionWatcher } from "./watcher/session-watcher.ts";
+import { acknowledgeAlert, removeHost } from "./watcher/operator-acts.ts";
 import { UpdateDesk } from "./watcher/update-desk.ts";
 
 /** A running server. Disposing drains its agents, then stops everything it started. */
@@ -70,17 +76,31 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     new ChangeFeed(reader, clock, random, (error) => log("warn", "change feed", { error: String(error) })),
   );
   const catalog = new ReleaseCatalog({ store: createReleaseStore(db), releasesDir: config.releasesDir, log });
-  const identities = new HostIdentities(createIdentityStore(db), credentialKey, random, (hostId) =>
+  const alertsChanged = (ids: readonly string[]): void => feed.alertsChanged(ids);
+  const identities = new HostIdentities(createIdentityStore(db, alertsChanged), credentialKey, random, (hostId) =>
     feed.hostChanged(hostId),
   );
+  const storeOptions = { replicaId, durations, alertsChanged };
+  const reachPoint = createReachPoint(config.faultPoint);
+  const wakeFleetLoop = (): void => fleetLoop.wake();
   const interpreter = {
-    store: createUpdateStore(db, replicaId, durations),
+    store: createUpdateStore(db, storeOptions),
     mailboxes: new HostMailboxes(),
-    changes: feed,
-    reachPoint: createReachPoint(config.faultPoint),
+    changes: {
+      hostChanged: (hostId: HostId) => feed.hostChanged(hostId),
+      jobChanged: (job: Job) => {
+        feed.jobChanged(job);
+        if (job.fleetUpdateId !== null) wakeFleetLoop();
+      },
+    },
+    reachPoint,
   };
-  const watcher = new SessionWatcher({ ...interpreter, clock, durations, serverVersion: version, log });
-  const deadlines = createDeadlineStore(db, replicaId, durations);
+  const desk = new UpdateDesk(interpreter, random);
+  const fleetStore = createFleetStore(db, storeOptions);
+  const fleetLoop = new FleetUpdateLoop({ store: fleetStore, dispatch: desk, changes: feed, clock, durations, log, reachPoint });
+  const nextCredential = (hostId: HostId, generation: number): string => identities.nextCredential(hostId, generation);
+  const watcher = new SessionWatcher({ ...interpreter, clock, durations, serverVersion: version, nextCredential, log });
+  const deadlines = createDeadlineStore(db, storeOptions);
   await deadlines.takeOverSessions();
   await catalog.importNew(version);
   const loop = parts.use(new DeadlineLoop({ ...interpreter, deadlines, clock, durations, log }));
@@ -116,7 +136,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   );
   const handler = createWebHandler({
     reader,
-    updates: new UpdateDesk(interpreter, random),
+    updates: desk,
+    rollout: new FleetDesk({ store: fleetStore, random, changes: feed, wake: wakeFleetLoop }),
+    removeHost: (hostId: HostId, actor: string) => removeHost(interpreter, agents.disconnect, hostId, actor),
+    acknowledgeAlert: (id: string, actor: string) => acknowledgeAlert(interpreter, id, actor),
+    setTargetVersion: async (chosen: string, actor: string) => {
+      const release = await catalog.setTargetVersion(chosen, version, actor);
+      // Every host may be behind now, or no longer.
+      feed.everythingChanged();
+      return release;
+    },
     tokens: identities,
     feed,
     clock,
@@ -125,6 +154,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     logFailure: (method, error) => log("error", "request failed", { method, error: describe(error) }),
   });
   const web = parts.use(await listenForWeb(config.webListen.host, config.webListen.port, handler));
+
+  // Stopped first: nothing is sent to agents that are being sent away.
+  parts.use(fleetLoop).start();
 
   const running = parts.move();
   return {

@@ -4,9 +4,11 @@
  * keeps the last ones, so that a watcher who lost its stream goes on where it was.
  * The cost is that of the changes, not of the changes times the watchers.
  */
+import type { Alert } from "../domain/alert.ts";
 import type { Clock, Random } from "../domain/clock.ts";
+import type { FleetHostCounts, FleetUpdate } from "../domain/fleet-update.ts";
 import type { Host, HostCounts } from "../domain/host.ts";
-import type { HostId } from "../domain/ids.ts";
+import type { FleetUpdateId, HostId } from "../domain/ids.ts";
 import type { Job } from "../domain/job.ts";
 
 /** One numbered change. */
@@ -17,6 +19,8 @@ export interface Change {
   readonly what:
     | { readonly kind: "host"; readonly host: Host }
     | { readonly kind: "job"; readonly job: Job }
+    | { readonly kind: "fleetUpdate"; readonly update: FleetUpdate; readonly counts: FleetHostCounts | undefined }
+    | { readonly kind: "alert"; readonly alert: Alert }
     | { readonly kind: "removed"; readonly hostId: HostId };
 }
 
@@ -24,6 +28,9 @@ export interface Change {
 export interface FleetReader {
   findHosts(ids: readonly HostId[]): Promise<readonly Host[]>;
   countHosts(): Promise<HostCounts>;
+  findFleetUpdates(ids: readonly FleetUpdateId[]): Promise<readonly FleetUpdate[]>;
+  countHostsOf(ids: readonly FleetUpdateId[]): Promise<ReadonlyMap<FleetUpdateId, FleetHostCounts>>;
+  findAlerts(ids: readonly string[]): Promise<readonly Alert[]>;
 }
 
 /** *Units*: milliseconds in which changes gather before they are read. */
@@ -42,8 +49,8 @@ export class ChangeFeed implements AsyncDisposable {
   readonly #reader: FleetReader;
   readonly #clock: Clock;
   readonly #onError: (error: unknown) => void;
-  readonly #hostIds = new Set<HostId>();
-  readonly #jobs = new Map<string, Job>();
+  /** What changed and was not read yet. */
+  #pending: Pending = nothingPending();
   readonly #changes: Change[] = [];
   readonly #wakers = new Set<() => void>();
   #sequence = 0;
@@ -64,13 +71,30 @@ export class ChangeFeed implements AsyncDisposable {
   }
 
   hostChanged(hostId: HostId): void {
-    this.#hostIds.add(hostId);
+    this.#pending.hostIds.add(hostId);
     this.#scheduleRead();
   }
 
   jobChanged(job: Job): void {
-    this.#jobs.set(job.id, job);
+    this.#pending.jobs.set(job.id, job);
     this.hostChanged(job.hostId);
+  }
+
+  fleetUpdateChanged(id: FleetUpdateId): void {
+    this.#pending.fleetUpdateIds.add(id);
+    this.#scheduleRead();
+  }
+
+  alertsChanged(ids: readonly string[]): void {
+    for (const id of ids) this.#pending.alertIds.add(id);
+    this.#scheduleRead();
+  }
+
+  /** Something changed that concerns every host: watchers start over. */
+  everythingChanged(): void {
+    this.#sequence += 1;
+    this.#changes.length = 0;
+    this.#wake();
   }
 
   /** Whether every change after `sequence` is still kept. */
@@ -87,9 +111,13 @@ export class ChangeFeed implements AsyncDisposable {
       take: async (signal) => {
         while (position === this.#sequence && !signal.aborted && !this.#isStopped) {
           await new Promise<void>((resolve) => {
-            waker = resolve;
-            this.#wakers.add(resolve);
-            signal.addEventListener("abort", () => resolve(), { once: true });
+            const wake = (): void => {
+              signal.removeEventListener("abort", wake);
+              resolve();
+            };
+            waker = wake;
+            this.#wakers.add(wake);
+            signal.addEventListener("abort", wake, { once: true });
           });
         }
         if (!this.canResumeAfter(position)) return undefined;
@@ -124,22 +152,29 @@ export class ChangeFeed implements AsyncDisposable {
   }
 
   async #readChanges(): Promise<void> {
-    const hostIds = [...this.#hostIds];
-    const jobs = [...this.#jobs.values()];
-    this.#hostIds.clear();
-    this.#jobs.clear();
+    const pending = this.#pending;
+    this.#pending = nothingPending();
     try {
-      const hosts = await this.#reader.findHosts(hostIds);
-      const counts = await this.#reader.countHosts();
+      const hostIds = [...pending.hostIds];
+      const fleetUpdateIds = [...pending.fleetUpdateIds];
+      const [hosts, updates, hostCounts, alerts, counts] = await Promise.all([
+        this.#reader.findHosts(hostIds),
+        this.#reader.findFleetUpdates(fleetUpdateIds),
+        this.#reader.countHostsOf(fleetUpdateIds),
+        this.#reader.findAlerts([...pending.alertIds]),
+        this.#reader.countHosts(),
+      ]);
       const found = new Set(hosts.map((host) => host.id));
-      for (const job of jobs) this.#append(counts, { kind: "job", job });
+      for (const job of pending.jobs.values()) this.#append(counts, { kind: "job", job });
       for (const host of hosts) this.#append(counts, { kind: "host", host });
       for (const hostId of hostIds) if (!found.has(hostId)) this.#append(counts, { kind: "removed", hostId });
+      for (const update of updates)
+        this.#append(counts, { kind: "fleetUpdate", update, counts: hostCounts.get(update.id) });
+      for (const alert of alerts) this.#append(counts, { kind: "alert", alert });
       this.#wake();
     } catch (error) {
       this.#onError(error);
-      for (const hostId of hostIds) this.#hostIds.add(hostId);
-      for (const job of jobs) if (!this.#jobs.has(job.id)) this.#jobs.set(job.id, job);
+      mergePending(this.#pending, pending);
       this.#scheduleRead();
     }
   }
@@ -155,4 +190,23 @@ export class ChangeFeed implements AsyncDisposable {
     this.#wakers.clear();
     for (const wake of wakers) wake();
   }
+}
+
+interface Pending {
+  readonly hostIds: Set<HostId>;
+  readonly jobs: Map<string, Job>;
+  readonly fleetUpdateIds: Set<FleetUpdateId>;
+  readonly alertIds: Set<string>;
+}
+
+function nothingPending(): Pending {
+  return { hostIds: new Set(), jobs: new Map(), fleetUpdateIds: new Set(), alertIds: new Set() };
+}
+
+/** Takes up again what could not be read; what is newer stays. */
+function mergePending(into: Pending, unread: Pending): void {
+  for (const id of unread.hostIds) into.hostIds.add(id);
+  for (const [id, job] of unread.jobs) if (!into.jobs.has(id)) into.jobs.set(id, job);
+  for (const id of unread.fleetUpdateIds) into.fleetUpdateIds.add(id);
+  for (const id of unread.alertIds) into.alertIds.add(id);
 }

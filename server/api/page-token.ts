@@ -1,4 +1,12 @@
 import { InvalidFieldError } from "../domain/errors.ts";
+import { isId } from "../domain/ids.ts";
+
+const DEFAULT_PAGE_SIZE = 100;
+
+/** How many entries a page has. */
+export function pageSize(asked: number): number {
+  return asked || DEFAULT_PAGE_SIZE;
+}
 
 /** Packs where the next page begins. Opaque to callers; not secret. */
 export function encodePageToken(parts: readonly string[]): string {
@@ -25,4 +33,24 @@ export function decodePageToken<Parts extends readonly string[]>(
     // Not JSON: the same answer as for JSON of another shape.
   }
   throw new InvalidFieldError("pageToken", "is not a token from a former answer");
+}
+
+/** Where a page begins that is ordered by an instant, newest first, then by id. */
+export function decodeInstantToken(token: string): { readonly at: Date; readonly id: string } | undefined {
+  const parts = decodePageToken<[string, string]>(
+    token,
+    ([at, id]) => typeof at === "string" && !Number.isNaN(Date.parse(at)) && typeof id === "string" && isId(id),
+  );
+  return parts && { at: new Date(parts[0]), id: parts[1] };
+}
+
+/** One page out of the entries that were read, which are one more than a page when there is a next one. */
+export function cutPage<Entry>(
+  entries: readonly Entry[],
+  limit: number,
+  positionOf: (last: Entry) => readonly string[],
+): { readonly page: readonly Entry[]; readonly nextPageToken: string } {
+  const page = entries.slice(0, limit);
+  const last = page.at(-1);
+  return { page, nextPageToken: entries.length > limit && last !== undefined ? encodePageToken(positionOf(last)) : "" };
 }

@@ -5,7 +5,9 @@ import type { Clock } from "../domain/clock.ts";
 import type { Host, HostCounts } from "../domain/host.ts";
 import type { HostId } from "../domain/ids.ts";
 import type { Change, ChangeFeed } from "./change-feed.ts";
+import { toWireAlert } from "./wire-attention.ts";
 import { toWireCounts, toWireHost, toWireJob } from "./wire-fleet.ts";
+import { toWireFleetUpdate } from "./wire-rollout.ts";
 
 /** What a snapshot reads. */
 export interface SnapshotReader {
@@ -87,6 +89,10 @@ function toWireChange(change: Change): WatchFleetResponse["change"] {
       return { case: "host", value: toWireHost(change.what.host) };
     case "job":
       return { case: "job", value: toWireJob(change.what.job) };
+    case "fleetUpdate":
+      return { case: "fleetUpdate", value: toWireFleetUpdate(change.what.update, change.what.counts) };
+    case "alert":
+      return { case: "alert", value: toWireAlert(change.what.alert) };
     case "removed":
       return { case: "removedHostId", value: change.what.hostId };
   }

@@ -3,6 +3,12 @@ import type { FleetUpdateId, HostId, JobId } from "./ids.ts";
 /** What the audit log tells of. */
 export type AuditAction =
   | "host.enrolled"
+  | "host.removed"
+  | "fleet.update_started"
+  | "fleet.update_halted"
+  | "fleet.update_completed"
+  | "fleet.update_cancelled"
+  | "alert.acknowledged"
   | "host.update_dispatched"
   | "host.update_succeeded"
   | "host.update_failed"
@@ -35,4 +41,17 @@ export interface NewAuditEvent {
   /** What brought it about, in one line. */
   readonly cause: string;
   readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** One entry as stored. */
+export interface AuditEvent {
+  readonly id: bigint;
+  readonly at: Date;
+  readonly actor: string;
+  readonly action: string;
+  readonly hostId: HostId | null;
+  readonly jobId: JobId | null;
+  readonly fleetUpdateId: FleetUpdateId | null;
+  readonly cause: string;
+  readonly details: Readonly<Record<string, unknown>>;
 }

@@ -15,6 +15,10 @@ export interface Durations {
   /** How often deadlines are looked at. */
   readonly tickIntervalMs: number;
   readonly heartbeatIntervalMs: number;
+  /** A duplicated identity that was quiet for this long is forgotten. */
+  readonly quietDuplicateMs: number;
+  /** How long who may run fleet updates keeps that right without renewing it. */
+  readonly leaseMs: number;
 }
 
 export const DEFAULT_DURATIONS: Durations = {
@@ -26,4 +30,6 @@ export const DEFAULT_DURATIONS: Durations = {
   stallMs: 5_000,
   tickIntervalMs: 1_000,
   heartbeatIntervalMs: 15_000,
+  quietDuplicateMs: 10 * 60_000,
+  leaseMs: 10_000,
 };

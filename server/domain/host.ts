@@ -37,6 +37,8 @@ export interface HostCounts {
   readonly online: number;
   readonly behind: number;
   readonly updating: number;
+  /** Alerts that are not resolved. */
+  readonly openAlerts: number;
 }
 
 /** `<os>-<arch>`, the name a host's artifacts go by. */

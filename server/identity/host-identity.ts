@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { EnrollRequest } from "../../gen/rollcall/v1/agent_pb.js";
 import type { Random } from "../domain/clock.ts";
 import { RefusedError } from "../domain/errors.ts";
+import type { EnrollmentToken } from "../domain/enrollment-token.ts";
 import type { HostId } from "../domain/ids.ts";
 import type { CredentialVerifier, Enrollment, HostIdentity } from "../stream/ports.ts";
 import { deriveCredential, readCredential } from "./host-credential.ts";
@@ -42,10 +43,25 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
   async verify(bearer: string): Promise<HostIdentity> {
     const claim = readCredential(this.#key, bearer);
     const lowest = claim && (await this.#store.findCredentialGeneration(claim.hostId));
-    if (claim === undefined || lowest === undefined || claim.generation < lowest) {
-      throw new RefusedError("credential_invalid", "The credential is not valid. Enrol this host again.");
-    }
+    if (claim === undefined || lowest === undefined) throw refused();
+    if (claim.generation < lowest) await this.#refuseOldGeneration(claim.hostId);
+    // Also one that a database restored from a backup does not know yet: its HMAC is ours.
+    if (claim.generation > lowest) await this.#store.acceptGeneration(claim.hostId, claim.generation);
     return claim;
+  }
+
+  /** The credential that follows one of this generation. Valid from its first use on, and the last one until then. */
+  nextCredential(hostId: HostId, generation: number): string {
+    return deriveCredential(this.#key, { hostId, generation: generation + 1 });
+  }
+
+  /** Whoever holds the older one copied it before it was rotated, or holds the copy of a disk. */
+  async #refuseOldGeneration(hostId: HostId): Promise<never> {
+    await this.#store.transaction(async (tx) => {
+      await tx.markIdentityDuplicated(hostId);
+      await tx.raiseAlert({ kind: "duplicate_identity", hostId, reason: "an older credential was used" });
+    });
+    throw refused();
   }
 
   async enroll(request: EnrollRequest): Promise<{ readonly hostId: HostId; readonly credential: string }> {
@@ -83,6 +99,27 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
     });
     return { id, token, expiresAt };
   }
+
+  /** Revokes a token; hosts that used it stay. *Throws* RefusedError (token_unknown). */
+  async revokeToken(id: string, actor: string): Promise<EnrollmentToken> {
+    return this.#store.transaction(async (tx) => {
+      const token = await tx.revokeEnrollmentToken(id);
+      if (token === undefined)
+        throw new RefusedError("token_unknown", `There is no enrolment token ${id}.`, { token_id: id });
+      await tx.writeAuditEvent({
+        actor,
+        action: "token.revoked",
+        cause: "an enrolment token was revoked",
+        details: { token_id: id, label: token.label },
+      });
+      return token;
+    });
+  }
+}
+
+/** The same words for an unknown, a removed and an outdated one. */
+function refused(): RefusedError {
+  return new RefusedError("credential_invalid", "The credential is not valid. Enrol this host again.");
 }
 
 function hashToken(token: string): Buffer {

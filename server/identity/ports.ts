@@ -1,9 +1,13 @@
+import type { NewAlert } from "../domain/alert.ts";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
+import type { EnrollmentToken } from "../domain/enrollment-token.ts";
 import type { HostId } from "../domain/ids.ts";
 
 /** The durable side of identities. */
 export interface IdentityStore {
   findCredentialGeneration(hostId: HostId): Promise<number | undefined>;
+  /** Notes that a newer generation of a credential is in use; older ones are refused from now on. */
+  acceptGeneration(hostId: HostId, generation: number): Promise<void>;
   transaction<Result>(work: (tx: IdentityTransaction) => Promise<Result>): Promise<Result>;
 }
 
@@ -23,5 +27,8 @@ export interface IdentityTransaction {
     readonly os: string;
     readonly arch: string;
   }): Promise<void>;
+  revokeEnrollmentToken(id: string): Promise<EnrollmentToken | undefined>;
+  markIdentityDuplicated(hostId: HostId): Promise<void>;
+  raiseAlert(alert: NewAlert): Promise<void>;
   writeAuditEvent(event: NewAuditEvent): Promise<void>;
 }

@@ -9,12 +9,14 @@ import type { NewAuditEvent } from "../domain/audit-event.ts";
 import { RefusedError } from "../domain/errors.ts";
 import { AGENT_PACKAGE } from "../domain/host.ts";
 import type { HostId } from "../domain/ids.ts";
+import type { Release } from "../domain/release.ts";
 import type { Delivery, DeliverySource } from "../stream/ports.ts";
 import { readRelease, type CheckedRelease } from "./read-release.ts";
 
 /** The durable side of releases. */
 export interface ReleaseStore {
   listReleaseDigests(packageName: string): Promise<ReadonlyMap<string, Uint8Array>>;
+  listReleases(packageName: string): Promise<readonly Release[]>;
   findJobArtifact(hostId: HostId, jobId: string): Promise<JobArtifact | undefined>;
   transaction<Result>(work: (tx: ReleaseTransaction) => Promise<Result>): Promise<Result>;
 }
@@ -23,6 +25,8 @@ export interface ReleaseStore {
 export interface ReleaseTransaction {
   insertRelease(release: CheckedRelease): Promise<void>;
   followServerVersion(packageName: string, version: string): Promise<boolean>;
+  /** False when there is no such release. */
+  chooseTargetVersion(packageName: string, version: string, chosenBy: string | null): Promise<boolean>;
   writeAuditEvent(event: NewAuditEvent): Promise<void>;
 }
 
@@ -64,6 +68,30 @@ export class ReleaseCatalog implements DeliverySource {
         details: { package: AGENT_PACKAGE, version: serverVersion },
       });
     });
+  }
+
+  /**
+   * Chooses the version the fleet should run; empty to follow the server's own again. No host is updated by it.
+   *
+   * *Throws* RefusedError (release_unknown).
+   */
+  async setTargetVersion(chosen: string, serverVersion: string, actor: string): Promise<Release> {
+    const { store } = this.#parts;
+    const version = chosen === "" ? serverVersion : chosen;
+    await store.transaction(async (tx) => {
+      if (!(await tx.chooseTargetVersion(AGENT_PACKAGE, version, chosen === "" ? null : actor))) {
+        throw new RefusedError("release_unknown", `There is no release ${version}. Nothing was changed.`, { version });
+      }
+      await tx.writeAuditEvent({
+        actor,
+        action: "release.target_changed",
+        cause: chosen === "" ? "the target follows the server's own version" : "a target version was chosen",
+        details: { package: AGENT_PACKAGE, version },
+      });
+    });
+    const release = (await store.listReleases(AGENT_PACKAGE)).find((candidate) => candidate.version === version);
+    if (release === undefined) throw new Error(`release ${version} is gone`);
+    return release;
   }
 
   async find(hostId: HostId, jobId: string): Promise<Delivery> {

@@ -1,12 +1,25 @@
 /** The store as the API reads it. */
 import type { Kysely } from "kysely";
-import type { HostId, JobId } from "../domain/ids.ts";
+import { AGENT_PACKAGE } from "../domain/host.ts";
+import type { FleetUpdateId, HostId, JobId } from "../domain/ids.ts";
+import { findAlerts, listAlerts } from "./alerts.ts";
+import { listAuditEvents } from "./audit-events.ts";
 import { answered } from "./away.ts";
+import { listEnrollmentTokens } from "./enrollment-tokens.ts";
+import {
+  countHostsOf,
+  findFleetUpdates,
+  listFleetUpdates,
+  listHostsOf,
+  type FleetUpdateCursor,
+} from "./fleet-updates.ts";
 import { countHosts, findHosts, listHosts, type HostCursor } from "./hosts.ts";
 import { findJob, listJobs, type JobCursor } from "./jobs.ts";
+import { listReleases } from "./releases.ts";
 import type { Db } from "./schema.ts";
+import { listAdoption } from "./version-adoption.ts";
 
-/** Binds the questions about hosts and jobs. */
+/** Binds the questions that change nothing. */
 export function createApiReader(db: Kysely<Db>) {
   return {
     listHosts: (query: { readonly after?: HostCursor; readonly limit: number }) => answered(listHosts(db, query)),
@@ -15,5 +28,16 @@ export function createApiReader(db: Kysely<Db>) {
     findJob: (id: JobId) => answered(findJob(db, id)),
     listJobs: (query: { readonly hostId?: HostId; readonly after?: JobCursor; readonly limit: number }) =>
       answered(listJobs(db, query)),
+    findFleetUpdates: (ids: readonly FleetUpdateId[]) => answered(findFleetUpdates(db, ids)),
+    countHostsOf: (ids: readonly FleetUpdateId[]) => answered(countHostsOf(db, ids)),
+    listHostsOf: (id: FleetUpdateId) => answered(listHostsOf(db, id)),
+    listFleetUpdates: (query: { readonly after?: FleetUpdateCursor; readonly limit: number }) =>
+      answered(listFleetUpdates(db, query)),
+    findAlerts: (ids: readonly string[]) => answered(findAlerts(db, ids)),
+    listAlerts: (query: Parameters<typeof listAlerts>[1]) => answered(listAlerts(db, query)),
+    listAuditEvents: (query: Parameters<typeof listAuditEvents>[1]) => answered(listAuditEvents(db, query)),
+    listReleases: () => answered(listReleases(db, AGENT_PACKAGE)),
+    listEnrollmentTokens: () => answered(listEnrollmentTokens(db)),
+    listAdoption: (days: number) => answered(listAdoption(db, days)),
   };
 }

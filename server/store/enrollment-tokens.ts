@@ -1,7 +1,8 @@
 /** One-time tokens. Only their hashes are stored. */
-import { sql, type Kysely, type Transaction } from "kysely";
+import { sql, type Kysely, type Selectable, type Transaction } from "kysely";
+import type { EnrollmentToken } from "../domain/enrollment-token.ts";
 import { milliseconds } from "./intervals.ts";
-import type { Db } from "./schema.ts";
+import type { Db, EnrollmentTokensTable } from "./schema.ts";
 
 /** A token about to be stored. */
 export interface NewEnrollmentToken {
@@ -45,4 +46,39 @@ export async function useEnrollmentToken(tx: Transaction<Db>, tokenSha256: Uint8
     .returning("id")
     .executeTakeFirst();
   return row?.id;
+}
+
+/** Every token, newest first. */
+export async function listEnrollmentTokens(db: Kysely<Db>): Promise<readonly EnrollmentToken[]> {
+  const rows = await db
+    .selectFrom("enrollment_tokens")
+    .selectAll()
+    .orderBy("created_at", "desc")
+    .orderBy("id")
+    .execute();
+  return rows.map(toToken);
+}
+
+/** Revokes a token; the first time stays. `undefined` when it is unknown. */
+export async function revokeEnrollmentToken(tx: Transaction<Db>, id: string): Promise<EnrollmentToken | undefined> {
+  const row = await tx
+    .updateTable("enrollment_tokens")
+    .set({ revoked_at: sql<Date>`coalesce(revoked_at, clock_timestamp())` })
+    .where("id", "=", id)
+    .returningAll()
+    .executeTakeFirst();
+  return row && toToken(row);
+}
+
+function toToken(row: Selectable<EnrollmentTokensTable>): EnrollmentToken {
+  return {
+    id: row.id,
+    label: row.label,
+    maxUses: row.max_uses,
+    uses: row.uses,
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+  };
 }

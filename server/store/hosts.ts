@@ -120,12 +120,16 @@ export async function countHosts(db: Executor): Promise<HostCounts> {
       ),
     ])
     .where("removed_at", "is", null)
+    .select((row) =>
+      row.selectFrom("alerts").select(sql<bigint>`count(*)`.as("n")).where("resolved_at", "is", null).as("open_alerts"),
+    )
     .executeTakeFirstOrThrow();
   return {
     total: Number(counts.total),
     online: Number(counts.online),
     behind: Number(counts.behind),
     updating: Number(counts.updating),
+    openAlerts: Number(counts.open_alerts),
   };
 }
 
@@ -134,10 +138,19 @@ export interface LockedFacts extends DispatchFacts {
   readonly manifestSha256: Uint8Array | undefined;
 }
 
-/** Locks a host for dispatch and reads what decides it; `undefined` when it is unknown or removed. */
-export async function lockDispatchFacts(tx: Transaction<Db>, hostId: HostId): Promise<LockedFacts | undefined> {
+/**
+ * Locks a host for dispatch and reads what decides it; `undefined` when it is unknown or removed.
+ *
+ * *Shape*: `toVersion` is the version to bring it to; the target version when it is not given.
+ */
+export async function lockDispatchFacts(
+  tx: Transaction<Db>,
+  hostId: HostId,
+  toVersion: string | undefined,
+): Promise<LockedFacts | undefined> {
   const host = await hostQuery(tx).where("hosts.id", "=", hostId).forNoKeyUpdate().executeTakeFirst();
   if (host === undefined) return undefined;
+  const version = toVersion ?? host.target_version ?? undefined;
   const open = await tx
     .selectFrom("jobs")
     .select("id")
@@ -155,17 +168,39 @@ export async function lockDispatchFacts(tx: Transaction<Db>, hostId: HostId): Pr
     .leftJoin("quarantined_artifacts", "quarantined_artifacts.sha256", "release_artifacts.sha256")
     .select(["releases.manifest_sha256", "release_artifacts.sha256", "quarantined_artifacts.quarantined_at"])
     .where("releases.package", "=", AGENT_PACKAGE)
-    .where("releases.version", "=", host.target_version ?? "")
+    .where("releases.version", "=", version ?? "")
     .executeTakeFirst();
   return {
     isOffline: !host.is_online,
     isIdentityDuplicated: host.identity_duplicated_at !== null,
     agentVersion: host.agent_version ?? "",
     platform: platformOf(host),
-    targetVersion: host.target_version ?? undefined,
+    targetVersion: version,
     openJobId: open?.id satisfies JobId | undefined,
     artifactSha256: release?.sha256 ?? undefined,
     isQuarantined: release?.quarantined_at != null,
     manifestSha256: release?.manifest_sha256,
   };
+}
+
+/** Removes a host: it is listed no more and its credential is refused. False when it is unknown or was removed already. */
+export async function removeHost(tx: Transaction<Db>, hostId: HostId): Promise<boolean> {
+  const row = await tx
+    .updateTable("hosts")
+    .set({ removed_at: sql<Date>`clock_timestamp()` })
+    .where("id", "=", hostId)
+    .where("removed_at", "is", null)
+    .returning("id")
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Notes that a newer generation of a credential is in use; older ones are refused from now on. */
+export async function acceptGeneration(db: Executor, hostId: HostId, generation: number): Promise<void> {
+  await db
+    .updateTable("hosts")
+    .set({ credential_generation: generation, credential_rotated_at: sql<Date>`clock_timestamp()` })
+    .where("id", "=", hostId)
+    .where("credential_generation", "<", generation)
+    .execute();
 }

@@ -1,28 +1,45 @@
 /** The store as identities ask for it. */
-import type { Kysely } from "kysely";
+import type { Kysely, Transaction } from "kysely";
+import type { NewAlert } from "../domain/alert.ts";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { HostId } from "../domain/ids.ts";
+import { raiseAlert } from "./alerts.ts";
 import { writeAuditEvent } from "./audit-events.ts";
 import { answered } from "./away.ts";
-import { insertEnrollmentToken, useEnrollmentToken, type NewEnrollmentToken } from "./enrollment-tokens.ts";
-import { findCredentialGeneration, insertHost } from "./hosts.ts";
+import {
+  insertEnrollmentToken,
+  revokeEnrollmentToken,
+  useEnrollmentToken,
+  type NewEnrollmentToken,
+} from "./enrollment-tokens.ts";
+import { acceptGeneration, findCredentialGeneration, insertHost } from "./hosts.ts";
 import type { Db } from "./schema.ts";
+import { markIdentityDuplicated } from "./sessions.ts";
 
-/** Binds the questions about credentials and tokens. */
-export function createIdentityStore(db: Kysely<Db>) {
+/** Binds the questions about credentials and tokens. `alertsChanged` is told once a transaction is committed. */
+export function createIdentityStore(db: Kysely<Db>, alertsChanged: (ids: readonly string[]) => void) {
   return {
     findCredentialGeneration: (hostId: HostId) => answered(findCredentialGeneration(db, hostId)),
-    transaction<Result>(work: (tx: ReturnType<typeof bindTransaction>) => Promise<Result>): Promise<Result> {
-      return answered(db.transaction().execute((tx) => work(bindTransaction(tx))));
+    acceptGeneration: (hostId: HostId, generation: number) => answered(acceptGeneration(db, hostId, generation)),
+    async transaction<Result>(work: (tx: ReturnType<typeof bindTransaction>) => Promise<Result>): Promise<Result> {
+      const changedAlerts: string[] = [];
+      const result = await answered(db.transaction().execute((tx) => work(bindTransaction(tx, changedAlerts))));
+      if (changedAlerts.length > 0) alertsChanged(changedAlerts);
+      return result;
     },
   };
 }
 
-function bindTransaction(tx: Parameters<typeof useEnrollmentToken>[0]) {
+function bindTransaction(tx: Transaction<Db>, changedAlerts: string[]) {
   return {
     useEnrollmentToken: (tokenSha256: Uint8Array) => useEnrollmentToken(tx, tokenSha256),
     insertEnrollmentToken: (token: NewEnrollmentToken) => insertEnrollmentToken(tx, token),
+    revokeEnrollmentToken: (id: string) => revokeEnrollmentToken(tx, id),
     insertHost: (host: Parameters<typeof insertHost>[1]) => insertHost(tx, host),
+    markIdentityDuplicated: (hostId: HostId) => markIdentityDuplicated(tx, hostId),
+    raiseAlert: async (alert: NewAlert) => {
+      changedAlerts.push(await raiseAlert(tx, alert));
+    },
     writeAuditEvent: (event: NewAuditEvent) => writeAuditEvent(tx, event),
   };
 }

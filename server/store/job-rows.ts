@@ -29,7 +29,10 @@ export function toJob(row: Selectable<JobsTable>): Job {
   };
 }
 
-function toJobState(row: Selectable<JobsTable>): JobState {
+/** The state of a row, with the facts that hold in it. */
+export function toJobState(
+  row: Pick<Selectable<JobsTable>, "state" | "reason" | "details" | "bytes_done" | "bytes_total">,
+): JobState {
   switch (row.state) {
     case "downloading":
       return { name: row.state, bytesDone: Number(row.bytes_done), bytesTotal: Number(row.bytes_total) };

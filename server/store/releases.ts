@@ -1,6 +1,7 @@
 /** Questions about releases and the version the fleet should run. */
 import { sql, type Kysely, type Transaction } from "kysely";
 import type { HostId, JobId } from "../domain/ids.ts";
+import type { Release } from "../domain/release.ts";
 import type { Db } from "./schema.ts";
 
 type Executor = Kysely<Db> | Transaction<Db>;
@@ -147,4 +148,63 @@ export async function findJobArtifact(db: Executor, hostId: HostId, jobId: JobId
       blockSizeBytes: row.block_size_bytes,
     }
   );
+}
+
+/** Chooses the version the fleet should run. False when there is no such release. */
+export async function chooseTargetVersion(
+  tx: Transaction<Db>,
+  packageName: string,
+  version: string,
+  chosenBy: string | null,
+): Promise<boolean> {
+  const known = await tx
+    .selectFrom("releases")
+    .select("version")
+    .where("package", "=", packageName)
+    .where("version", "=", version)
+    .executeTakeFirst();
+  if (known === undefined) return false;
+  await tx
+    .insertInto("target_versions")
+    .values({ package: packageName, version, chosen_by: chosenBy })
+    .onConflict((conflict) =>
+      conflict
+        .column("package")
+        .doUpdateSet({ version, chosen_by: chosenBy, changed_at: sql<Date>`clock_timestamp()` }),
+    )
+    .execute();
+  return true;
+}
+
+/** Every release of a package, highest sequence first. */
+export async function listReleases(db: Executor, packageName: string): Promise<readonly Release[]> {
+  const releases = await db
+    .selectFrom("releases")
+    .selectAll()
+    .where("package", "=", packageName)
+    .orderBy("sequence", "desc")
+    .execute();
+  const artifacts = await db
+    .selectFrom("release_artifacts")
+    .leftJoin("quarantined_artifacts", "quarantined_artifacts.sha256", "release_artifacts.sha256")
+    .select(["version", "platform", "size_bytes", "release_artifacts.sha256", "quarantined_at"])
+    .where("package", "=", packageName)
+    .orderBy("platform")
+    .execute();
+  const target = await findTargetVersion(db, packageName);
+  return releases.map((release) => ({
+    package: release.package,
+    version: release.version,
+    sequence: Number(release.sequence),
+    importedAt: release.imported_at,
+    isTarget: release.version === target,
+    artifacts: artifacts
+      .filter((artifact) => artifact.version === release.version)
+      .map((artifact) => ({
+        platform: artifact.platform,
+        sizeBytes: Number(artifact.size_bytes),
+        sha256: artifact.sha256,
+        isQuarantined: artifact.quarantined_at !== null,
+      })),
+  }));
 }

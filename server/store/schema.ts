@@ -6,9 +6,12 @@
  * the database's clock only.
  */
 import type { ColumnType, Generated } from "kysely";
+import type { AlertKind } from "../domain/alert.ts";
+import type { FleetHostState, FleetUpdateState, OfflinePolicy } from "../domain/fleet-update.ts";
 import type { FleetUpdateId, HostId, JobId, ReplicaId, SessionEpoch } from "../domain/ids.ts";
 import type { JobDetails } from "../domain/job-reason.ts";
 import type { JobStateName } from "../domain/job-state.ts";
+import type { AccountTables } from "./account-schema.ts";
 
 /** A jsonb column: read as a value, written as its text. */
 type Json<T> = ColumnType<T, string, string>;
@@ -29,6 +32,7 @@ export interface HostsTable {
   offline_at: Date | null;
   identity_duplicated_at: Date | null;
   removed_at: Date | null;
+  credential_rotated_at: Generated<Date>;
 }
 
 /** One row a host: the newest session, open or closed. */
@@ -133,8 +137,67 @@ export interface AuditEventsTable {
   details: Json<Readonly<Record<string, unknown>>>;
 }
 
+export interface FleetUpdatesTable {
+  id: FleetUpdateId;
+  package: string;
+  to_version: string;
+  state: FleetUpdateState;
+  max_in_flight: number;
+  max_failures: number;
+  offline: OfflinePolicy;
+  halted_host_id: HostId | null;
+  halt_reason: string | null;
+  started_by: string;
+  retry_of: FleetUpdateId | null;
+  created_at: Generated<Date>;
+  changed_at: Generated<Date>;
+  ended_at: Date | null;
+}
+
+export interface FleetUpdateHostsTable {
+  fleet_update_id: FleetUpdateId;
+  position: number;
+  host_id: HostId;
+  hostname: string;
+  state: FleetHostState;
+  reason: string | null;
+  from_version: string | null;
+  job_id: JobId | null;
+  changed_at: Generated<Date>;
+}
+
+export interface AlertsTable {
+  id: Generated<string>;
+  kind: AlertKind;
+  host_id: HostId | null;
+  fleet_update_id: FleetUpdateId | null;
+  job_id: JobId | null;
+  reason: string;
+  raised_at: Generated<Date>;
+  touched_at: Generated<Date>;
+  times_raised: Generated<number>;
+  acknowledged_at: Date | null;
+  acknowledged_by: string | null;
+  resolved_at: Date | null;
+}
+
+/** Who may act where only one may. */
+export interface LeasesTable {
+  name: string;
+  holder: ReplicaId;
+  epoch: bigint;
+  expires_at: Date;
+}
+
+export interface VersionAdoptionTable {
+  day: string;
+  package: string;
+  version: string;
+  hosts: number;
+}
+
 /** Every table. */
-export interface Db {
+export interface Db extends AccountTables {
   hosts: HostsTable;
   agent_sessions: AgentSessionsTable;
   replicas: ReplicasTable;
@@ -145,4 +208,9 @@ export interface Db {
   quarantined_artifacts: QuarantinedArtifactsTable;
   jobs: JobsTable;
   audit_events: AuditEventsTable;
+  fleet_updates: FleetUpdatesTable;
+  fleet_update_hosts: FleetUpdateHostsTable;
+  alerts: AlertsTable;
+  leases: LeasesTable;
+  version_adoption: VersionAdoptionTable;
 }

@@ -24,12 +24,23 @@ export interface HelloFacts {
   readonly packages: readonly PackageVersion[];
 }
 
+/** A session that was just opened. */
+export interface OpenedSession {
+  readonly epoch: SessionEpoch;
+  /** The generation of the credential that the host uses. */
+  readonly credentialGeneration: number;
+  readonly isRotationDue: boolean;
+}
+
+/** A credential is rotated when it is this old, and after each update. */
+const CREDENTIAL_LIFE_DAYS = 30;
+
 /**
  * Opens a session, which voids every older one of the host, and stores what the Hello said.
  *
  * *Shape*: `undefined` when the host does not exist or was removed.
  */
-export async function openSession(tx: Transaction<Db>, facts: HelloFacts): Promise<SessionEpoch | undefined> {
+export async function openSession(tx: Transaction<Db>, facts: HelloFacts): Promise<OpenedSession | undefined> {
   const host = await tx
     .updateTable("hosts")
     .set({
@@ -44,7 +55,12 @@ export async function openSession(tx: Transaction<Db>, facts: HelloFacts): Promi
     })
     .where("id", "=", facts.hostId)
     .where("removed_at", "is", null)
-    .returning("id")
+    .returning([
+      "credential_generation",
+      sql<boolean>`credential_rotated_at < clock_timestamp() - make_interval(days => ${CREDENTIAL_LIFE_DAYS}::integer)`.as(
+        "due",
+      ),
+    ])
     .executeTakeFirst();
   if (host === undefined) return undefined;
   const session = await tx
@@ -67,7 +83,7 @@ export async function openSession(tx: Transaction<Db>, facts: HelloFacts): Promi
     )
     .returning("epoch")
     .executeTakeFirstOrThrow();
-  return session.epoch;
+  return { epoch: session.epoch, credentialGeneration: host.credential_generation, isRotationDue: host.due };
 }
 
 /** Closes a session; its host goes offline after a while unless another opens. Nothing happens to a newer session. */
@@ -116,7 +132,7 @@ export async function holdSession(tx: Transaction<Db>, hostId: HostId, epoch: Se
 export async function markIdentityDuplicated(db: Executor, hostId: HostId): Promise<void> {
   await db
     .updateTable("hosts")
-    .set({ identity_duplicated_at: sql<Date>`coalesce(identity_duplicated_at, clock_timestamp())` })
+    .set({ identity_duplicated_at: sql<Date>`clock_timestamp()` })
     .where("id", "=", hostId)
     .execute();
 }

@@ -1,10 +1,12 @@
 /** The store as the watcher asks for it: its questions bound to one database and one replica. */
 import type { Kysely, Transaction } from "kysely";
+import type { AlertKind, NewAlert } from "../domain/alert.ts";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { Durations } from "../domain/durations.ts";
 import type { HostId, JobId, ReplicaId, SessionEpoch } from "../domain/ids.ts";
 import type { NewJob } from "../domain/job.ts";
 import type { JobState } from "../domain/job-state.ts";
+import { acknowledgeAlert, forgetQuietDuplicates, raiseAlert, raiseOfflineAlerts, resolveAlerts } from "./alerts.ts";
 import { writeAuditEvent } from "./audit-events.ts";
 import { answered } from "./away.ts";
 import {
@@ -15,10 +17,11 @@ import {
   shiftDeadlines,
   type ClockWindow,
 } from "./deadlines.ts";
-import { lockDispatchFacts } from "./hosts.ts";
+import { lockDispatchFacts, removeHost } from "./hosts.ts";
 import { insertJob, isOwnJob, lockJob, lockOpenJob, saveJobState } from "./jobs.ts";
 import { findTargetVersion } from "./releases.ts";
 import type { Db } from "./schema.ts";
+import { recordAdoption } from "./version-adoption.ts";
 import {
   closeSession,
   holdSession,
@@ -33,24 +36,48 @@ import {
 /** How many due jobs one tick takes. */
 const DUE_JOBS_A_TICK = 200;
 
+/** What the bound questions need besides the database. */
+export interface UpdateStoreOptions {
+  readonly replicaId: ReplicaId;
+  readonly durations: Durations;
+  /** Told of alerts once the transaction that changed them is committed. */
+  readonly alertsChanged: (ids: readonly string[]) => void;
+}
+
 /** Binds the questions about jobs and sessions. */
-export function createUpdateStore(db: Kysely<Db>, replicaId: ReplicaId, durations: Durations) {
-  type Bound = ReturnType<typeof bindTransaction>;
+export function createUpdateStore(db: Kysely<Db>, options: UpdateStoreOptions) {
   return {
-    transaction: <Result>(work: (tx: Bound) => Promise<Result>): Promise<Result> =>
-      answered(db.transaction().execute((tx) => work(bindTransaction(tx, replicaId, durations)))),
+    transaction: async <Result>(work: (tx: UpdateTransactionQuestions) => Promise<Result>): Promise<Result> => {
+      const changedAlerts: string[] = [];
+      const result = await answered(
+        db.transaction().execute((tx) => work(bindUpdateTransaction(tx, options, changedAlerts))),
+      );
+      if (changedAlerts.length > 0) options.alertsChanged(changedAlerts);
+      return result;
+    },
     findTargetVersion: (packageName: string) => answered(findTargetVersion(db, packageName)),
     isOwnJob: (hostId: HostId, jobId: string) => answered(isOwnJob(db, hostId, jobId as JobId)),
-    markIdentityDuplicated: (hostId: HostId) => answered(markIdentityDuplicated(db, hostId)),
   };
 }
 
-function bindTransaction(tx: Transaction<Db>, replicaId: ReplicaId, durations: Durations) {
+/** The questions about jobs and sessions inside one transaction. */
+export type UpdateTransactionQuestions = ReturnType<typeof bindUpdateTransaction>;
+
+/** Binds them. Alerts that change are added to `changedAlerts`. */
+export function bindUpdateTransaction(tx: Transaction<Db>, options: UpdateStoreOptions, changedAlerts: string[]) {
+  const { replicaId, durations } = options;
   return {
-    lockDispatchFacts: (hostId: HostId) => lockDispatchFacts(tx, hostId),
+    lockDispatchFacts: (hostId: HostId, toVersion: string | undefined) => lockDispatchFacts(tx, hostId, toVersion),
     openSession: (facts: Omit<HelloFacts, "replicaId">) => openSession(tx, { ...facts, replicaId }),
     closeSession: (hostId: HostId, epoch: SessionEpoch) => closeSession(tx, hostId, epoch, durations.offlineAfterMs),
     holdSession: (hostId: HostId, epoch: SessionEpoch) => holdSession(tx, hostId, epoch),
+    markIdentityDuplicated: (hostId: HostId) => markIdentityDuplicated(tx, hostId),
+    removeHost: (hostId: HostId) => removeHost(tx, hostId),
+    acknowledgeAlert: async (id: string, by: string) => {
+      const alert = await acknowledgeAlert(tx, id, by);
+      if (alert !== undefined) changedAlerts.push(id);
+      return alert;
+    },
     insertJob: (job: NewJob) => insertJob(tx, job, durations),
     lockOpenJob: (hostId: HostId) => lockOpenJob(tx, hostId),
     lockJob: (jobId: string) => lockJob(tx, jobId as JobId),
@@ -58,11 +85,18 @@ function bindTransaction(tx: Transaction<Db>, replicaId: ReplicaId, durations: D
       saveJobState(tx, jobId, state, isProgress ? durations.progressDeadlineMs : undefined),
     claimDueJobs: (window: ClockWindow) => claimDueJobs(tx, window, DUE_JOBS_A_TICK),
     writeAuditEvent: (event: NewAuditEvent) => writeAuditEvent(tx, event),
+    raiseAlert: async (alert: NewAlert) => {
+      changedAlerts.push(await raiseAlert(tx, alert));
+    },
+    resolveAlerts: async (hostId: HostId | null, kinds: readonly AlertKind[]) => {
+      changedAlerts.push(...(await resolveAlerts(tx, hostId, kinds)));
+    },
   };
 }
 
 /** Binds the questions about deadlines and liveness. */
-export function createDeadlineStore(db: Kysely<Db>, replicaId: ReplicaId, durations: Durations) {
+export function createDeadlineStore(db: Kysely<Db>, options: UpdateStoreOptions) {
+  const { replicaId, durations, alertsChanged } = options;
   return {
     takeOverSessions: () => db.transaction().execute((tx) => takeOverSessions(tx, replicaId, durations.startGraceMs)),
     readClock: () => answered(readDatabaseClock(db)),
@@ -71,5 +105,17 @@ export function createDeadlineStore(db: Kysely<Db>, replicaId: ReplicaId, durati
     shiftDeadlines: (jumpMs: number) => answered(db.transaction().execute((tx) => shiftDeadlines(tx, jumpMs))),
     touchReplica: () => answered(touchReplica(db, replicaId)),
     touchHosts: () => answered(touchHosts(db, replicaId)),
+    recordAdoption: () => answered(recordAdoption(db)),
+    reviewHosts: async () => {
+      const changed = await answered(
+        db
+          .transaction()
+          .execute(async (tx) => [
+            ...(await raiseOfflineAlerts(tx)),
+            ...(await forgetQuietDuplicates(tx, durations.quietDuplicateMs)),
+          ]),
+      );
+      if (changed.length > 0) alertsChanged(changed);
+    },
   };
 }

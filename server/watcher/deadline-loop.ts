@@ -124,6 +124,7 @@ export class DeadlineLoop implements AsyncDisposable {
   async #tellGoneOffline(previous: Reading): Promise<void> {
     const hostIds = await this.#parts.deadlines.listGoneOffline(new Date(previous.databaseMs));
     for (const hostId of hostIds) this.#parts.changes.hostChanged(hostId);
+    await this.#parts.deadlines.reviewHosts();
   }
 
   async #touch(nowMs: number): Promise<void> {
@@ -134,6 +135,7 @@ export class DeadlineLoop implements AsyncDisposable {
     if (nowMs - this.#touchedHostsAtMs >= TOUCH_HOSTS_INTERVAL_MS) {
       this.#touchedHostsAtMs = nowMs;
       await this.#parts.deadlines.touchHosts();
+      await this.#parts.deadlines.recordAdoption();
     }
   }
 }

@@ -46,6 +46,9 @@ export async function applyJobEvent(
   const stored = await tx.saveJobState(job.id, step.state, step.isProgress);
   const action = auditActionOf(step.state);
   if (action !== undefined) await writeJobAudit(tx, stored, action, cause);
+  if ("reason" in stored.state) {
+    await tx.raiseAlert({ kind: "update_failed", hostId: job.hostId, jobId: job.id, reason: stored.state.reason });
+  }
   return { job: stored, effects: step.effects, isChanged: true };
 }
 

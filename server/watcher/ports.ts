@@ -2,6 +2,7 @@
  * What the watcher asks of the rest of the server. Every write happens inside
  * `transaction`; what is to be sent is sent after it.
  */
+import type { Alert, AlertKind, NewAlert } from "../domain/alert.ts";
 import type { DispatchFacts } from "../domain/dispatch-check.ts";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { PackageVersion } from "../domain/host.ts";
@@ -14,15 +15,18 @@ export interface UpdateStore {
   transaction<Result>(work: (tx: UpdateTransaction) => Promise<Result>): Promise<Result>;
   findTargetVersion(packageName: string): Promise<string | undefined>;
   isOwnJob(hostId: HostId, jobId: string): Promise<boolean>;
-  markIdentityDuplicated(hostId: HostId): Promise<void>;
 }
 
 /** Locks are taken in the order hosts, sessions, jobs. */
 export interface UpdateTransaction {
   lockDispatchFacts(
     hostId: HostId,
+    toVersion: string | undefined,
   ): Promise<(DispatchFacts & { readonly manifestSha256: Uint8Array | undefined }) | undefined>;
-  openSession(facts: SessionFacts): Promise<SessionEpoch | undefined>;
+  openSession(facts: SessionFacts): Promise<OpenedFacts | undefined>;
+  removeHost(hostId: HostId): Promise<boolean>;
+  acknowledgeAlert(id: string, by: string): Promise<Alert | undefined>;
+  markIdentityDuplicated(hostId: HostId): Promise<void>;
   closeSession(hostId: HostId, epoch: SessionEpoch): Promise<boolean>;
   /** True while this is the host's newest session; it stays so until the transaction ends. */
   holdSession(hostId: HostId, epoch: SessionEpoch): Promise<boolean>;
@@ -36,6 +40,16 @@ export interface UpdateTransaction {
     readonly to: Date;
   }): Promise<readonly { readonly job: Job; readonly isMaximumAge: boolean }[]>;
   writeAuditEvent(event: NewAuditEvent): Promise<void>;
+  raiseAlert(alert: NewAlert): Promise<void>;
+  /** Resolves the open alerts of these kinds: of a host, or of the fleet when there is none. */
+  resolveAlerts(hostId: HostId | null, kinds: readonly AlertKind[]): Promise<void>;
+}
+
+/** What is known of a session that was just opened. */
+export interface OpenedFacts {
+  readonly epoch: SessionEpoch;
+  readonly credentialGeneration: number;
+  readonly isRotationDue: boolean;
 }
 
 /** What a Hello says about its host. */
@@ -59,6 +73,10 @@ export interface DeadlineStore {
   shiftDeadlines(jumpMs: number): Promise<void>;
   touchReplica(): Promise<void>;
   touchHosts(): Promise<void>;
+  /** Raises `host_offline` for whoever went offline, and forgets duplicates that were quiet. */
+  reviewHosts(): Promise<void>;
+  /** Notes how many hosts run each version today. */
+  recordAdoption(): Promise<void>;
 }
 
 /** Told what changed, after the change was stored. */

@@ -9,6 +9,7 @@ export function welcome(fields: {
   readonly epoch: SessionEpoch;
   readonly heartbeatIntervalMs: number;
   readonly targetVersion: string | undefined;
+  readonly nextCredential: string | undefined;
 }): ServerMessage {
   return create(ServerMessageSchema, {
     message: {
@@ -18,6 +19,7 @@ export function welcome(fields: {
         sessionEpoch: fields.epoch,
         heartbeatIntervalMs: fields.heartbeatIntervalMs,
         targetVersion: fields.targetVersion ?? "",
+        nextCredential: fields.nextCredential ?? "",
       },
     },
   });

@@ -2,7 +2,7 @@
  * Turns what agents say into changes of hosts and jobs. Everything an agent says
  * counts only for its own host and only while its session is the newest.
  */
-import type { Hello, UpdateProgress } from "../../gen/rollcall/v1/agent_pb.js";
+import type { Hello, ServerMessage, UpdateProgress } from "../../gen/rollcall/v1/agent_pb.js";
 import { UpdatePhase } from "../../gen/rollcall/v1/agent_pb.js";
 import type { Clock } from "../domain/clock.ts";
 import type { Durations } from "../domain/durations.ts";
@@ -30,6 +30,8 @@ export interface SessionWatcherParts extends InterpreterParts {
   readonly clock: Clock;
   readonly durations: Durations;
   readonly serverVersion: string;
+  /** The credential that follows one of this generation. */
+  readonly nextCredential: (hostId: HostId, generation: number) => string;
   readonly log: Log;
 }
 
@@ -45,13 +47,14 @@ export class SessionWatcher implements SessionHandler {
   async opened(hello: Hello, session: AgentSession, incumbent: AgentSession | undefined): Promise<OpenedSession> {
     await this.#refuseDuplicate(session, incumbent);
     const report = toHelloReport(hello);
-    const { epoch, applied, activeJobIsOpen, targetVersion } = await this.#greet(hello, report, session);
-    const { serverVersion, durations, mailboxes, changes } = this.#parts;
+    const greeting = await this.#greet(hello, report, session);
+    const { epoch, applied, activeJobIsOpen } = greeting;
+    const { mailboxes, changes } = this.#parts;
     changes.hostChanged(session.hostId);
     return {
       epoch,
       messages: [
-        welcome({ serverVersion, epoch, heartbeatIntervalMs: durations.heartbeatIntervalMs, targetVersion }),
+        this.#welcome(greeting, session),
         ...(report.activeJob !== undefined && !activeJobIsOpen ? [cancelUpdate(report.activeJob.jobId)] : []),
       ],
       afterMessages: async () => {
@@ -81,12 +84,25 @@ export class SessionWatcher implements SessionHandler {
     if (closed) this.#parts.changes.hostChanged(session.hostId);
   }
 
+  #welcome(greeting: Greeting & { readonly targetVersion: string | undefined }, session: AgentSession): ServerMessage {
+    const { serverVersion, durations, nextCredential } = this.#parts;
+    return welcome({
+      serverVersion,
+      epoch: greeting.epoch,
+      heartbeatIntervalMs: durations.heartbeatIntervalMs,
+      targetVersion: greeting.targetVersion,
+      nextCredential: greeting.isRotationDue
+        ? nextCredential(session.hostId, greeting.credentialGeneration)
+        : undefined,
+    });
+  }
+
   async #greet(hello: Hello, report: HelloReport, session: AgentSession) {
     const { mailboxes, store } = this.#parts;
     mailboxes.beginOpening(session);
     try {
       const targetVersion = await store.findTargetVersion(AGENT_PACKAGE);
-      const greeting = await store.transaction((tx) => greetHost(tx, hello, report, session));
+      const greeting = await store.transaction((tx) => greetHost(tx, hello, report, session, targetVersion));
       return { ...greeting, targetVersion };
     } catch (error) {
       mailboxes.remove(session);
@@ -105,7 +121,14 @@ export class SessionWatcher implements SessionHandler {
       return;
     }
     this.#parts.log("warn", "identity duplicated", { host_id: session.hostId, peer: session.peer });
-    await this.#parts.store.markIdentityDuplicated(session.hostId);
+    await this.#parts.store.transaction(async (tx) => {
+      await tx.markIdentityDuplicated(session.hostId);
+      await tx.raiseAlert({
+        kind: "duplicate_identity",
+        hostId: session.hostId,
+        reason: "two machines use one credential",
+      });
+    });
     this.#parts.changes.hostChanged(session.hostId);
     throw new RefusedError(
       "identity_duplicated",
@@ -130,6 +153,9 @@ export class SessionWatcher implements SessionHandler {
 
 interface Greeting {
   readonly epoch: SessionEpoch;
+  readonly credentialGeneration: number;
+  /** True when the credential is old, or an update was just confirmed. */
+  readonly isRotationDue: boolean;
   readonly applied: AppliedEvent | undefined;
   readonly activeJobIsOpen: boolean;
 }
@@ -140,8 +166,9 @@ async function greetHost(
   hello: Hello,
   report: HelloReport,
   session: AgentSession,
+  targetVersion: string | undefined,
 ): Promise<Greeting> {
-  const epoch = await tx.openSession({
+  const opened = await tx.openSession({
     hostId: session.hostId,
     instanceId: session.instanceId,
     hostname: hello.hostname,
@@ -151,16 +178,26 @@ async function greetHost(
     installRevision: hello.installRevision,
     packages: hello.packages.map(({ package: name, version }) => ({ package: name, version })),
   });
-  if (epoch === undefined) {
+  if (opened === undefined) {
     throw new RefusedError("credential_invalid", "The credential is not valid. Enrol this host again.");
   }
+  await tx.resolveAlerts(session.hostId, [
+    "host_offline",
+    ...(hello.agentVersion === targetVersion ? (["update_failed"] as const) : []),
+  ]);
   const open = await tx.lockOpenJob(session.hostId);
   const job = open ?? (await findLostJob(tx, report, session.hostId));
   const event = job && (open === undefined ? meetLostJob(greeted(job), report) : meetOpenJob(greeted(job), report));
   const activeJobIsOpen = open !== undefined && open.id === report.activeJob?.jobId;
-  if (job === undefined || event === undefined) return { epoch, applied: undefined, activeJobIsOpen };
+  if (job === undefined || event === undefined) return { ...opened, applied: undefined, activeJobIsOpen };
   const applied = await applyJobEvent(tx, job, event, { actor: "host", cause: "the host said so in its Hello" });
-  return { epoch, applied, activeJobIsOpen: activeJobIsOpen && applied.job.endedAt === null };
+  const isConfirmed = applied.job.state.name === "succeeded";
+  return {
+    ...opened,
+    isRotationDue: opened.isRotationDue || isConfirmed,
+    applied,
+    activeJobIsOpen: activeJobIsOpen && applied.job.endedAt === null,
+  };
 }
 
 /** The job that failed because its host was silent, when this Hello speaks of it. */

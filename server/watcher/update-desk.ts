@@ -11,6 +11,7 @@ import type { Job } from "../domain/job.ts";
 import { isOpen } from "../domain/job-state.ts";
 import { isLegal } from "../domain/reduce-job.ts";
 import { applyJobEvent, settleJobEvent, writeJobAudit, type InterpreterParts } from "./job-interpreter.ts";
+import type { UpdateTransaction } from "./ports.ts";
 
 /** An update that somebody asked for. */
 export interface UpdateRequest {
@@ -18,6 +19,8 @@ export interface UpdateRequest {
   readonly requestedBy: string;
   readonly ignoreQuarantine: boolean;
   readonly fleetUpdateId: FleetUpdateId | null;
+  /** The target version when it is not given. */
+  readonly toVersion?: string;
 }
 
 export class UpdateDesk {
@@ -35,28 +38,37 @@ export class UpdateDesk {
    * *Throws* RefusedError when something stands against it; then nothing was written or sent.
    */
   async dispatch(request: UpdateRequest): Promise<Job> {
-    const job = await this.#parts.store.transaction(async (tx) => {
-      const facts = await tx.lockDispatchFacts(request.hostId);
-      if (facts === undefined) throw unknownHost(request.hostId);
-      const refusal = findDispatchRefusal(facts, request.ignoreQuarantine);
-      if (refusal !== undefined) throw refuse(request.hostId, refusal);
-      const written = await tx.insertJob({
-        id: this.#random.uuid() as JobId,
-        hostId: request.hostId,
-        package: AGENT_PACKAGE,
-        fromVersion: facts.agentVersion,
-        toVersion: facts.targetVersion ?? "",
-        manifestSha256: facts.manifestSha256 ?? new Uint8Array(),
-        ignoreQuarantine: request.ignoreQuarantine,
-        fleetUpdateId: request.fleetUpdateId,
-        requestedBy: request.requestedBy,
-      });
-      const cause = { actor: request.requestedBy, cause: "an update of this host was asked for" };
-      await writeJobAudit(tx, written, "host.update_dispatched", cause);
-      return written;
-    });
-    await settleJobEvent(this.#parts, { job, effects: [{ kind: "send_command" }], isChanged: true });
+    const job = await this.#parts.store.transaction((tx) => this.write(tx, request));
+    await this.send(job);
     return job;
+  }
+
+  /** The first half of `dispatch`, for a transaction that writes more. *Throws* RefusedError. */
+  async write(tx: UpdateTransaction, request: UpdateRequest): Promise<Job> {
+    const facts = await tx.lockDispatchFacts(request.hostId, request.toVersion);
+    if (facts === undefined) throw unknownHost(request.hostId);
+    const refusal = findDispatchRefusal(facts, request.ignoreQuarantine);
+    if (refusal !== undefined) throw refuse(request.hostId, refusal);
+    const written = await tx.insertJob({
+      id: this.#random.uuid() as JobId,
+      hostId: request.hostId,
+      package: AGENT_PACKAGE,
+      fromVersion: facts.agentVersion,
+      toVersion: facts.targetVersion ?? "",
+      manifestSha256: facts.manifestSha256 ?? new Uint8Array(),
+      ignoreQuarantine: request.ignoreQuarantine,
+      fleetUpdateId: request.fleetUpdateId,
+      requestedBy: request.requestedBy,
+    });
+    const cause =
+      request.fleetUpdateId === null ? "an update of this host was asked for" : "its turn in a fleet update";
+    await writeJobAudit(tx, written, "host.update_dispatched", { actor: request.requestedBy, cause });
+    return written;
+  }
+
+  /** The second half of `dispatch`, once the first is committed. */
+  async send(job: Job): Promise<void> {
+    await settleJobEvent(this.#parts, { job, effects: [{ kind: "send_command" }], isChanged: true });
   }
 
   /**

@@ -8,6 +8,9 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import type { Message } from "@bufbuild/protobuf";
 import type { Host, HostCounts, Job } from "./model_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { CancelFleetUpdateRequestSchema, CancelFleetUpdateResponseSchema, FleetUpdate, GetFleetUpdateRequestSchema, GetFleetUpdateResponseSchema, ListFleetUpdatesRequestSchema, ListFleetUpdatesResponseSchema, StartFleetUpdateRequestSchema, StartFleetUpdateResponseSchema } from "./rollout_pb.js";
+import type { AcknowledgeAlertRequestSchema, AcknowledgeAlertResponseSchema, Alert, ListAlertsRequestSchema, ListAlertsResponseSchema, ListAuditEventsRequestSchema, ListAuditEventsResponseSchema } from "./attention_pb.js";
+import type { CreateEnrollmentTokenRequestSchema, CreateEnrollmentTokenResponseSchema, ListEnrollmentTokensRequestSchema, ListEnrollmentTokensResponseSchema, ListReleasesRequestSchema, ListReleasesResponseSchema, ListVersionAdoptionRequestSchema, ListVersionAdoptionResponseSchema, RevokeEnrollmentTokenRequestSchema, RevokeEnrollmentTokenResponseSchema, SetTargetVersionRequestSchema, SetTargetVersionResponseSchema } from "./catalog_pb.js";
 
 /**
  * Describes the file rollcall/v1/fleet.proto.
@@ -334,6 +337,18 @@ export declare type WatchFleetResponse = Message<"rollcall.v1.WatchFleetResponse
     case: "removedHostId";
   } | {
     /**
+     * @generated from field: rollcall.v1.FleetUpdate fleet_update = 10;
+     */
+    value: FleetUpdate;
+    case: "fleetUpdate";
+  } | {
+    /**
+     * @generated from field: rollcall.v1.Alert alert = 11;
+     */
+    value: Alert;
+    case: "alert";
+  } | {
+    /**
      * The snapshot, or what was missed since the resume token, is complete.
      *
      * @generated from field: rollcall.v1.CaughtUp caught_up = 9;
@@ -385,64 +400,32 @@ export declare type CaughtUp = Message<"rollcall.v1.CaughtUp"> & {
 export declare const CaughtUpSchema: GenMessage<CaughtUp>;
 
 /**
- * @generated from message rollcall.v1.CreateEnrollmentTokenRequest
+ * @generated from message rollcall.v1.RemoveHostRequest
  */
-export declare type CreateEnrollmentTokenRequest = Message<"rollcall.v1.CreateEnrollmentTokenRequest"> & {
+export declare type RemoveHostRequest = Message<"rollcall.v1.RemoveHostRequest"> & {
   /**
-   * What it is for, for people.
-   *
-   * @generated from field: string label = 1;
+   * @generated from field: string host_id = 1;
    */
-  label: string;
-
-  /**
-   * 0 means one hour; 30 days at most.
-   *
-   * @generated from field: uint32 valid_for_seconds = 2;
-   */
-  validForSeconds: number;
-
-  /**
-   * 0 means once.
-   *
-   * @generated from field: uint32 max_uses = 3;
-   */
-  maxUses: number;
+  hostId: string;
 };
 
 /**
- * Describes the message rollcall.v1.CreateEnrollmentTokenRequest.
- * Use `create(CreateEnrollmentTokenRequestSchema)` to create a new message.
+ * Describes the message rollcall.v1.RemoveHostRequest.
+ * Use `create(RemoveHostRequestSchema)` to create a new message.
  */
-export declare const CreateEnrollmentTokenRequestSchema: GenMessage<CreateEnrollmentTokenRequest>;
+export declare const RemoveHostRequestSchema: GenMessage<RemoveHostRequest>;
 
 /**
- * @generated from message rollcall.v1.CreateEnrollmentTokenResponse
+ * @generated from message rollcall.v1.RemoveHostResponse
  */
-export declare type CreateEnrollmentTokenResponse = Message<"rollcall.v1.CreateEnrollmentTokenResponse"> & {
-  /**
-   * @generated from field: string token_id = 1;
-   */
-  tokenId: string;
-
-  /**
-   * Shown this once; the server keeps its hash only.
-   *
-   * @generated from field: string token = 2;
-   */
-  token: string;
-
-  /**
-   * @generated from field: google.protobuf.Timestamp expires_at = 3;
-   */
-  expiresAt?: Timestamp | undefined;
+export declare type RemoveHostResponse = Message<"rollcall.v1.RemoveHostResponse"> & {
 };
 
 /**
- * Describes the message rollcall.v1.CreateEnrollmentTokenResponse.
- * Use `create(CreateEnrollmentTokenResponseSchema)` to create a new message.
+ * Describes the message rollcall.v1.RemoveHostResponse.
+ * Use `create(RemoveHostResponseSchema)` to create a new message.
  */
-export declare const CreateEnrollmentTokenResponseSchema: GenMessage<CreateEnrollmentTokenResponse>;
+export declare const RemoveHostResponseSchema: GenMessage<RemoveHostResponse>;
 
 /**
  * @generated from service rollcall.v1.FleetService
@@ -520,6 +503,130 @@ export declare const FleetService: GenService<{
     methodKind: "unary";
     input: typeof CreateEnrollmentTokenRequestSchema;
     output: typeof CreateEnrollmentTokenResponseSchema;
+  },
+  /**
+   * Newest first; those that are used up, expired or revoked too.
+   *
+   * @generated from rpc rollcall.v1.FleetService.ListEnrollmentTokens
+   */
+  listEnrollmentTokens: {
+    methodKind: "unary";
+    input: typeof ListEnrollmentTokensRequestSchema;
+    output: typeof ListEnrollmentTokensResponseSchema;
+  },
+  /**
+   * @generated from rpc rollcall.v1.FleetService.RevokeEnrollmentToken
+   */
+  revokeEnrollmentToken: {
+    methodKind: "unary";
+    input: typeof RevokeEnrollmentTokenRequestSchema;
+    output: typeof RevokeEnrollmentTokenResponseSchema;
+  },
+  /**
+   * Revokes the host's credential and ends its stream. The agent stays installed.
+   *
+   * @generated from rpc rollcall.v1.FleetService.RemoveHost
+   */
+  removeHost: {
+    methodKind: "unary";
+    input: typeof RemoveHostRequestSchema;
+    output: typeof RemoveHostResponseSchema;
+  },
+  /**
+   * Starts a rolling update. At most one runs: a second start is refused and says which.
+   *
+   * @generated from rpc rollcall.v1.FleetService.StartFleetUpdate
+   */
+  startFleetUpdate: {
+    methodKind: "unary";
+    input: typeof StartFleetUpdateRequestSchema;
+    output: typeof StartFleetUpdateResponseSchema;
+  },
+  /**
+   * Nothing more is sent, and what is not committed is called off.
+   *
+   * @generated from rpc rollcall.v1.FleetService.CancelFleetUpdate
+   */
+  cancelFleetUpdate: {
+    methodKind: "unary";
+    input: typeof CancelFleetUpdateRequestSchema;
+    output: typeof CancelFleetUpdateResponseSchema;
+  },
+  /**
+   * @generated from rpc rollcall.v1.FleetService.GetFleetUpdate
+   */
+  getFleetUpdate: {
+    methodKind: "unary";
+    input: typeof GetFleetUpdateRequestSchema;
+    output: typeof GetFleetUpdateResponseSchema;
+  },
+  /**
+   * Newest first.
+   *
+   * @generated from rpc rollcall.v1.FleetService.ListFleetUpdates
+   */
+  listFleetUpdates: {
+    methodKind: "unary";
+    input: typeof ListFleetUpdatesRequestSchema;
+    output: typeof ListFleetUpdatesResponseSchema;
+  },
+  /**
+   * Newest first.
+   *
+   * @generated from rpc rollcall.v1.FleetService.ListAlerts
+   */
+  listAlerts: {
+    methodKind: "unary";
+    input: typeof ListAlertsRequestSchema;
+    output: typeof ListAlertsResponseSchema;
+  },
+  /**
+   * @generated from rpc rollcall.v1.FleetService.AcknowledgeAlert
+   */
+  acknowledgeAlert: {
+    methodKind: "unary";
+    input: typeof AcknowledgeAlertRequestSchema;
+    output: typeof AcknowledgeAlertResponseSchema;
+  },
+  /**
+   * Newest first.
+   *
+   * @generated from rpc rollcall.v1.FleetService.ListAuditEvents
+   */
+  listAuditEvents: {
+    methodKind: "unary";
+    input: typeof ListAuditEventsRequestSchema;
+    output: typeof ListAuditEventsResponseSchema;
+  },
+  /**
+   * Highest sequence first.
+   *
+   * @generated from rpc rollcall.v1.FleetService.ListReleases
+   */
+  listReleases: {
+    methodKind: "unary";
+    input: typeof ListReleasesRequestSchema;
+    output: typeof ListReleasesResponseSchema;
+  },
+  /**
+   * Chooses the version the fleet should run, also a former one. No host is updated by it.
+   *
+   * @generated from rpc rollcall.v1.FleetService.SetTargetVersion
+   */
+  setTargetVersion: {
+    methodKind: "unary";
+    input: typeof SetTargetVersionRequestSchema;
+    output: typeof SetTargetVersionResponseSchema;
+  },
+  /**
+   * By day, then version.
+   *
+   * @generated from rpc rollcall.v1.FleetService.ListVersionAdoption
+   */
+  listVersionAdoption: {
+    methodKind: "unary";
+    input: typeof ListVersionAdoptionRequestSchema;
+    output: typeof ListVersionAdoptionResponseSchema;
   },
 }>;
 

@@ -16,6 +16,8 @@ function twoClocks() {
     shiftDeadlines: async (jumpMs) => void calls.push(`shift ${Math.round(jumpMs)}`),
     touchReplica: async () => undefined,
     touchHosts: async () => undefined,
+    reviewHosts: async () => undefined,
+    recordAdoption: async () => undefined,
   };
   const store = {
     transaction: async (work: (tx: unknown) => Promise<unknown>) =>

@@ -1,0 +1,109 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { ServiceImpl } from "@connectrpc/connect";
+import {
+  EnrollmentTokenSchema,
+  ReleaseSchema,
+  type EnrollmentToken as WireToken,
+  type Release as WireRelease,
+} from "../../gen/rollcall/v1/catalog_pb.js";
+import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
+import type { EnrollmentToken } from "../domain/enrollment-token.ts";
+import type { Release } from "../domain/release.ts";
+import { callerKey } from "./caller.ts";
+
+/** What the handlers read. */
+export interface CatalogReader {
+  listReleases(): Promise<readonly Release[]>;
+  listEnrollmentTokens(): Promise<readonly EnrollmentToken[]>;
+  listAdoption(
+    days: number,
+  ): Promise<readonly { readonly day: string; readonly version: string; readonly hosts: number }[]>;
+}
+
+/** Where enrolment tokens are made and revoked. */
+export interface TokenPort {
+  createToken(request: {
+    readonly label: string;
+    readonly maxUses: number;
+    readonly validForMs: number;
+    readonly createdBy: string;
+  }): Promise<{ readonly id: string; readonly token: string; readonly expiresAt: Date }>;
+  /** *Throws* RefusedError (token_unknown). */
+  revokeToken(id: string, actor: string): Promise<EnrollmentToken>;
+}
+
+/** What the handlers work with. */
+export interface CatalogParts {
+  readonly reader: CatalogReader;
+  readonly tokens: TokenPort;
+  /** *Throws* RefusedError (release_unknown). */
+  readonly setTargetVersion: (version: string, actor: string) => Promise<Release>;
+}
+
+const DEFAULT_TOKEN_LIFE_S = 3_600;
+const DEFAULT_ADOPTION_DAYS = 30;
+
+/** Releases, enrolment tokens, and which versions hosts ran. */
+export function createCatalogHandlers({ reader, tokens, setTargetVersion }: CatalogParts) {
+  return {
+    async createEnrollmentToken(request, context) {
+      const created = await tokens.createToken({
+        label: request.label,
+        maxUses: request.maxUses || 1,
+        validForMs: (request.validForSeconds || DEFAULT_TOKEN_LIFE_S) * 1000,
+        createdBy: context.values.get(callerKey).name,
+      });
+      return { tokenId: created.id, token: created.token, expiresAt: timestampFromDate(created.expiresAt) };
+    },
+
+    async listEnrollmentTokens() {
+      return { tokens: (await reader.listEnrollmentTokens()).map(toWireToken) };
+    },
+
+    async revokeEnrollmentToken(request, context) {
+      return { token: toWireToken(await tokens.revokeToken(request.tokenId, context.values.get(callerKey).name)) };
+    },
+
+    async listReleases() {
+      return { releases: (await reader.listReleases()).map(toWireRelease) };
+    },
+
+    async setTargetVersion(request, context) {
+      return { release: toWireRelease(await setTargetVersion(request.version, context.values.get(callerKey).name)) };
+    },
+
+    async listVersionAdoption(request) {
+      return { days: [...(await reader.listAdoption(request.days || DEFAULT_ADOPTION_DAYS))] };
+    },
+  } satisfies Partial<ServiceImpl<typeof FleetService>>;
+}
+
+function toWireToken(token: EnrollmentToken): WireToken {
+  return create(EnrollmentTokenSchema, {
+    id: token.id,
+    label: token.label,
+    maxUses: token.maxUses,
+    uses: token.uses,
+    createdBy: token.createdBy,
+    createdAt: timestampFromDate(token.createdAt),
+    expiresAt: timestampFromDate(token.expiresAt),
+    ...(token.revokedAt === null ? {} : { revokedAt: timestampFromDate(token.revokedAt) }),
+  });
+}
+
+function toWireRelease(release: Release): WireRelease {
+  return create(ReleaseSchema, {
+    package: release.package,
+    version: release.version,
+    sequence: BigInt(release.sequence),
+    importedAt: timestampFromDate(release.importedAt),
+    artifacts: release.artifacts.map((artifact) => ({
+      platform: artifact.platform,
+      sizeBytes: BigInt(artifact.sizeBytes),
+      sha256: artifact.sha256,
+      quarantined: artifact.isQuarantined,
+    })),
+    target: release.isTarget,
+  });
+}

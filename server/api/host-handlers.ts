@@ -1,0 +1,111 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
+import type { Clock } from "../domain/clock.ts";
+import { RefusedError } from "../domain/errors.ts";
+import type { Host } from "../domain/host.ts";
+import { isId, type FleetUpdateId, type HostId, type JobId } from "../domain/ids.ts";
+import type { Job } from "../domain/job.ts";
+import { callerKey } from "./caller.ts";
+import type { ChangeFeed, FleetReader } from "./change-feed.ts";
+import { cutPage, decodeInstantToken, decodePageToken, pageSize } from "./page-token.ts";
+import { watchFleet, type SnapshotReader } from "./watch-fleet.ts";
+import { toWireCounts, toWireHost, toWireJob } from "./wire-fleet.ts";
+
+/** What the handlers read. */
+export interface HostReader extends FleetReader, SnapshotReader {
+  findJob(id: JobId): Promise<Job | undefined>;
+  listJobs(query: {
+    readonly hostId?: HostId;
+    readonly after?: { readonly createdAt: Date; readonly id: JobId };
+    readonly limit: number;
+  }): Promise<readonly Job[]>;
+}
+
+/** Where updates are asked for and called off. */
+export interface UpdatePort {
+  dispatch(request: {
+    readonly hostId: HostId;
+    readonly requestedBy: string;
+    readonly ignoreQuarantine: boolean;
+    readonly fleetUpdateId: FleetUpdateId | null;
+  }): Promise<Job>;
+  cancel(jobId: string, actor: string): Promise<Job>;
+}
+
+/** What the handlers work with. */
+export interface HostParts {
+  readonly reader: HostReader;
+  readonly updates: UpdatePort;
+  /** Revokes a host's credential and ends its stream. */
+  readonly removeHost: (hostId: HostId, actor: string) => Promise<void>;
+  readonly feed: ChangeFeed;
+  readonly clock: Clock;
+}
+
+/** Hosts, their jobs, and the stream of changes. */
+export function createHostHandlers({ reader, updates, removeHost, feed, clock }: HostParts) {
+  return {
+    async listHosts(request) {
+      const limit = pageSize(request.pageSize);
+      const isPosition = ([, id]: unknown[]): boolean => typeof id === "string" && isId(id);
+      const token = decodePageToken<[string, HostId]>(request.pageToken, isPosition);
+      const after = token && { after: { hostname: token[0], id: token[1] } };
+      const hosts = await reader.listHosts({ ...after, limit: limit + 1 });
+      const { page, nextPageToken } = cutPage(hosts, limit, (last) => [last.hostname, last.id]);
+      return { hosts: page.map(toWireHost), nextPageToken, counts: toWireCounts(await reader.countHosts()) };
+    },
+
+    async getHost(request) {
+      return { host: toWireHost(await findHost(reader, request.hostId as HostId)) };
+    },
+
+    async updateHost(request, context) {
+      const job = await updates.dispatch({
+        hostId: request.hostId as HostId,
+        requestedBy: context.values.get(callerKey).name,
+        ignoreQuarantine: request.ignoreQuarantine,
+        fleetUpdateId: null,
+      });
+      return { job: toWireJob(job) };
+    },
+
+    async removeHost(request, context) {
+      await removeHost(request.hostId as HostId, context.values.get(callerKey).name);
+      return {};
+    },
+
+    async cancelJob(request, context) {
+      return { job: toWireJob(await updates.cancel(request.jobId, context.values.get(callerKey).name)) };
+    },
+
+    async getJob({ jobId }) {
+      const job = await reader.findJob(jobId as JobId);
+      if (job === undefined) throw new RefusedError("job_unknown", `There is no job ${jobId}.`, { job_id: jobId });
+      return { job: toWireJob(job) };
+    },
+
+    async listJobs(request) {
+      const limit = pageSize(request.pageSize);
+      const token = decodeInstantToken(request.pageToken);
+      const hostId = request.hostId === "" ? undefined : (request.hostId as HostId);
+      if (hostId !== undefined) await findHost(reader, hostId);
+      const jobs = await reader.listJobs({
+        ...(hostId && { hostId }),
+        ...(token && { after: { createdAt: token.at, id: token.id as JobId } }),
+        limit: limit + 1,
+      });
+      const { page, nextPageToken } = cutPage(jobs, limit, (last) => [last.createdAt.toISOString(), last.id]);
+      return { jobs: page.map(toWireJob), nextPageToken };
+    },
+
+    watchFleet(request, context) {
+      return watchFleet(feed, reader, clock, request.resumeToken, context.signal);
+    },
+  } satisfies Partial<ServiceImpl<typeof FleetService>>;
+}
+
+async function findHost(reader: HostReader, hostId: HostId): Promise<Host> {
+  const [host] = await reader.findHosts([hostId]);
+  if (host !== undefined) return host;
+  throw new RefusedError("host_unknown", `There is no host ${hostId}, or it was removed.`, { host_id: hostId });
+}

@@ -1,0 +1,71 @@
+/** Fleet updates as they go on the wire. */
+import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  FleetUpdateHostSchema,
+  FleetUpdateHostState,
+  FleetUpdateSchema,
+  FleetUpdateState as WireState,
+  OfflinePolicy as WireOffline,
+  type FleetUpdate as WireFleetUpdate,
+  type FleetUpdateHost as WireFleetHost,
+} from "../../gen/rollcall/v1/rollout_pb.js";
+import type {
+  FleetHost,
+  FleetHostCounts,
+  FleetHostState,
+  FleetUpdate,
+  FleetUpdateState,
+} from "../domain/fleet-update.ts";
+
+const STATES: Readonly<Record<FleetUpdateState, WireState>> = {
+  running: WireState.RUNNING,
+  completed: WireState.COMPLETED,
+  halted: WireState.HALTED,
+  cancelled: WireState.CANCELLED,
+};
+
+const HOST_STATES: Readonly<Record<FleetHostState, FleetUpdateHostState>> = {
+  pending: FleetUpdateHostState.PENDING,
+  updating: FleetUpdateHostState.UPDATING,
+  succeeded: FleetUpdateHostState.SUCCEEDED,
+  failed: FleetUpdateHostState.FAILED,
+  skipped: FleetUpdateHostState.SKIPPED,
+  cancelled: FleetUpdateHostState.CANCELLED,
+};
+
+/** A fleet update as it goes on the wire. */
+export function toWireFleetUpdate(update: FleetUpdate, counts: FleetHostCounts | undefined): WireFleetUpdate {
+  return create(FleetUpdateSchema, {
+    id: update.id,
+    package: update.package,
+    toVersion: update.toVersion,
+    state: STATES[update.state],
+    policy: {
+      maxInFlight: update.policy.maxInFlight,
+      maxFailures: update.policy.maxFailures,
+      offline: update.policy.offline === "skip" ? WireOffline.SKIP : WireOffline.HALT,
+    },
+    startedBy: update.startedBy,
+    retryOf: update.retryOf ?? "",
+    createdAt: timestampFromDate(update.createdAt),
+    changedAt: timestampFromDate(update.changedAt),
+    ...(update.endedAt === null ? {} : { endedAt: timestampFromDate(update.endedAt) }),
+    haltedHostId: update.halt?.hostId ?? "",
+    haltReason: update.halt?.reason ?? "",
+    ...(counts && { counts: { ...counts, total: Object.values(counts).reduce((sum, count) => sum + count, 0) } }),
+  });
+}
+
+/** A host's place as it goes on the wire. */
+export function toWireFleetHost(host: FleetHost): WireFleetHost {
+  return create(FleetUpdateHostSchema, {
+    hostId: host.hostId,
+    hostname: host.hostname,
+    position: host.position,
+    state: HOST_STATES[host.state],
+    reason: host.reason ?? "",
+    fromVersion: host.fromVersion ?? "",
+    jobId: host.jobId ?? "",
+  });
+}

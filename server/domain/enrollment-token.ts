@@ -1,0 +1,11 @@
+/** A token that lets hosts in, without the secret itself. */
+export interface EnrollmentToken {
+  readonly id: string;
+  readonly label: string;
+  readonly maxUses: number;
+  readonly uses: number;
+  readonly createdBy: string;
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+  readonly revokedAt: Date | null;
+}

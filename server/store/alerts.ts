@@ -1,0 +1,141 @@
+/** Questions about alerts. At most one of a kind is open for a host, or for the fleet. */
+import { sql, type Kysely, type Selectable, type Transaction } from "kysely";
+import type { Alert, AlertKind, NewAlert } from "../domain/alert.ts";
+import type { HostId } from "../domain/ids.ts";
+import { milliseconds } from "./intervals.ts";
+import type { AlertsTable, Db } from "./schema.ts";
+
+type Executor = Kysely<Db> | Transaction<Db>;
+
+/** Where a page of alerts begins: after this one, newest first. */
+export interface AlertCursor {
+  readonly raisedAt: Date;
+  readonly id: string;
+}
+
+/** Raises an alert, or touches the open one of its kind. Its id. */
+export async function raiseAlert(tx: Transaction<Db>, alert: NewAlert): Promise<string> {
+  const { rows } = await sql<{ id: string }>`
+    insert into alerts (kind, host_id, fleet_update_id, job_id, reason)
+    values (${alert.kind}, ${alert.hostId}, ${alert.fleetUpdateId ?? null}, ${alert.jobId ?? null}, ${alert.reason})
+    on conflict (kind, coalesce(host_id, '00000000-0000-0000-0000-000000000000'::uuid)) where resolved_at is null
+    do update set touched_at = clock_timestamp(), times_raised = alerts.times_raised + 1, reason = excluded.reason,
+      fleet_update_id = excluded.fleet_update_id, job_id = excluded.job_id
+    returning id
+  `.execute(tx);
+  return rows[0]?.id ?? "";
+}
+
+/** Resolves the open alerts of these kinds: of a host, or of the fleet when there is none. Their ids. */
+export async function resolveAlerts(
+  tx: Transaction<Db>,
+  hostId: HostId | null,
+  kinds: readonly AlertKind[],
+): Promise<readonly string[]> {
+  const rows = await tx
+    .updateTable("alerts")
+    .set({ resolved_at: sql<Date>`clock_timestamp()` })
+    .where("resolved_at", "is", null)
+    .where("kind", "in", [...kinds])
+    .where("host_id", hostId === null ? "is" : "=", hostId)
+    .returning("id")
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+/**
+ * Raises `host_offline` for every host that went offline and has no such alert yet.
+ * A host that restarts for an update is not away, and one that never came is not missed.
+ */
+export async function raiseOfflineAlerts(tx: Transaction<Db>): Promise<readonly string[]> {
+  const { rows } = await sql<{ id: string }>`
+    insert into alerts (kind, host_id, reason)
+    select 'host_offline', hosts.id, 'no session'
+    from hosts
+    where removed_at is null and offline_at <= clock_timestamp() and last_seen_at is not null
+      and not exists (select from alerts where kind = 'host_offline' and host_id = hosts.id and resolved_at is null)
+      and not exists (select from jobs where host_id = hosts.id and state = 'restarting')
+    on conflict do nothing
+    returning id
+  `.execute(tx);
+  return rows.map((row) => row.id);
+}
+
+/** Clears the mark of duplicated identities that were quiet for a while, and their alerts. */
+export async function forgetQuietDuplicates(tx: Transaction<Db>, quietMs: number): Promise<readonly string[]> {
+  const { rows } = await sql<{ id: string }>`
+    with quiet as (
+      update hosts set identity_duplicated_at = null
+      where identity_duplicated_at < clock_timestamp() - ${milliseconds(quietMs)}
+      returning id
+    )
+    update alerts set resolved_at = clock_timestamp()
+    where kind = 'duplicate_identity' and resolved_at is null and host_id in (select id from quiet)
+    returning id
+  `.execute(tx);
+  return rows.map((row) => row.id);
+}
+
+/** Notes who has seen an alert; the first one stays. `undefined` when it is unknown. */
+export async function acknowledgeAlert(tx: Transaction<Db>, id: string, by: string): Promise<Alert | undefined> {
+  const row = await tx
+    .updateTable("alerts")
+    .set({
+      acknowledged_at: sql<Date>`coalesce(acknowledged_at, clock_timestamp())`,
+      acknowledged_by: sql<string>`coalesce(acknowledged_by, ${by})`,
+    })
+    .where("id", "=", id)
+    .returningAll()
+    .executeTakeFirst();
+  return row && toAlert(row);
+}
+
+/** These alerts, in no particular order. */
+export async function findAlerts(db: Executor, ids: readonly string[]): Promise<readonly Alert[]> {
+  if (ids.length === 0) return [];
+  const rows = await db
+    .selectFrom("alerts")
+    .selectAll()
+    .where("id", "in", [...ids])
+    .execute();
+  return rows.map(toAlert);
+}
+
+/** A page of alerts, newest first. */
+export async function listAlerts(
+  db: Executor,
+  query: {
+    readonly openOnly: boolean;
+    readonly kind?: AlertKind;
+    readonly hostId?: HostId;
+    readonly after?: AlertCursor;
+    readonly limit: number;
+  },
+): Promise<readonly Alert[]> {
+  let alerts = db.selectFrom("alerts").selectAll();
+  if (query.openOnly) alerts = alerts.where("resolved_at", "is", null);
+  if (query.kind !== undefined) alerts = alerts.where("kind", "=", query.kind);
+  if (query.hostId !== undefined) alerts = alerts.where("host_id", "=", query.hostId);
+  if (query.after !== undefined) {
+    alerts = alerts.where(sql<boolean>`(raised_at, id) < (${query.after.raisedAt}, ${query.after.id}::uuid)`);
+  }
+  const rows = await alerts.orderBy("raised_at", "desc").orderBy("id", "desc").limit(query.limit).execute();
+  return rows.map(toAlert);
+}
+
+function toAlert(row: Selectable<AlertsTable>): Alert {
+  return {
+    id: row.id,
+    kind: row.kind,
+    hostId: row.host_id,
+    fleetUpdateId: row.fleet_update_id,
+    jobId: row.job_id,
+    reason: row.reason,
+    raisedAt: row.raised_at,
+    touchedAt: row.touched_at,
+    timesRaised: row.times_raised,
+    acknowledgedAt: row.acknowledged_at,
+    acknowledgedBy: row.acknowledged_by,
+    resolvedAt: row.resolved_at,
+  };
+}

@@ -1,0 +1,71 @@
+/** The store as fleet updates ask for it. */
+import { sql, type Kysely, type Transaction } from "kysely";
+import { AGENT_PACKAGE } from "../domain/host.ts";
+import type { FleetUpdateId, HostId } from "../domain/ids.ts";
+import { answered } from "./away.ts";
+import { chooseBehind, chooseHosts } from "./choose-hosts.ts";
+import { loadFleetSnapshot } from "./fleet-snapshot.ts";
+import {
+  countUpdating,
+  endFleetUpdate,
+  findRunningFleetUpdate,
+  insertFleetUpdate,
+  listHostsOf,
+  listUnsettledFleetUpdates,
+  lockFleetUpdate,
+  moveFleetHost,
+  type NewFleetUpdate,
+} from "./fleet-updates.ts";
+import { holdLease, isLeaseInForce, releaseLease } from "./leases.ts";
+import { findTargetVersion } from "./releases.ts";
+import type { Db } from "./schema.ts";
+import { bindUpdateTransaction, type UpdateStoreOptions } from "./update-store.ts";
+
+/** Who may run fleet updates. */
+const LEASE = "fleet_updates";
+
+/** Binds the questions about fleet updates. */
+export function createFleetStore(db: Kysely<Db>, options: UpdateStoreOptions) {
+  return {
+    transaction: async <Result>(work: (tx: ReturnType<typeof bindTransaction>) => Promise<Result>): Promise<Result> => {
+      const changedAlerts: string[] = [];
+      const result = await answered(
+        db.transaction().execute((tx) => work(bindTransaction(tx, options, changedAlerts))),
+      );
+      if (changedAlerts.length > 0) options.alertsChanged(changedAlerts);
+      return result;
+    },
+    listUnsettled: () => answered(listUnsettledFleetUpdates(db)),
+    loadSnapshot: (id: FleetUpdateId) => answered(loadFleetSnapshot(db, id)),
+    holdLease: (lifeMs: number) => answered(holdLease(db, LEASE, options.replicaId, lifeMs)),
+    releaseLease: () => answered(releaseLease(db, LEASE, options.replicaId)),
+  };
+}
+
+function bindTransaction(tx: Transaction<Db>, options: UpdateStoreOptions, changedAlerts: string[]) {
+  return {
+    ...bindUpdateTransaction(tx, options, changedAlerts),
+    isLeaseInForce: (epoch: bigint) => isLeaseInForce(tx, LEASE, options.replicaId, epoch),
+    findTargetVersion: () => findTargetVersion(tx, AGENT_PACKAGE),
+    findRunning: () => lockStartsAndFindRunning(tx),
+    chooseBehind: (toVersion: string) => chooseBehind(tx, toVersion),
+    chooseHosts: (ids: readonly HostId[]) => chooseHosts(tx, ids),
+    listHosts: (id: FleetUpdateId) => listHostsOf(tx, id),
+    insertFleetUpdate: (update: NewFleetUpdate) => insertFleetUpdate(tx, update),
+    lockFleetUpdate: (id: FleetUpdateId) => lockFleetUpdate(tx, id),
+    countUpdating: (id: FleetUpdateId) => countUpdating(tx, id),
+    endFleetUpdate: (id: FleetUpdateId, end: Parameters<typeof endFleetUpdate>[2]) => endFleetUpdate(tx, id, end),
+    moveHost: (
+      id: FleetUpdateId,
+      hostId: HostId,
+      from: Parameters<typeof moveFleetHost>[3],
+      to: Parameters<typeof moveFleetHost>[4],
+    ) => moveFleetHost(tx, id, hostId, from, to),
+  };
+}
+
+/** Two starts at once wait for each other, so that the second can say which one runs. */
+async function lockStartsAndFindRunning(tx: Transaction<Db>) {
+  await sql`select pg_advisory_xact_lock(hashtext('rollcall start fleet update'))`.execute(tx);
+  return findRunningFleetUpdate(tx);
+}

@@ -1,0 +1,230 @@
+/** Questions about fleet updates and the hosts in them. */
+import { sql, type Kysely, type Selectable, type Transaction } from "kysely";
+import type {
+  FleetHost,
+  FleetHostCounts,
+  FleetHostState,
+  FleetUpdate,
+  FleetUpdatePolicy,
+  Halt,
+} from "../domain/fleet-update.ts";
+import type { FleetUpdateId, HostId, JobId } from "../domain/ids.ts";
+import type { Db, FleetUpdatesTable } from "./schema.ts";
+
+type Executor = Kysely<Db> | Transaction<Db>;
+
+/** Where a page of fleet updates begins: after this one, newest first. */
+export interface FleetUpdateCursor {
+  readonly createdAt: Date;
+  readonly id: FleetUpdateId;
+}
+
+/** A fleet update about to start. */
+export interface NewFleetUpdate {
+  readonly id: FleetUpdateId;
+  readonly package: string;
+  readonly toVersion: string;
+  readonly policy: FleetUpdatePolicy;
+  readonly startedBy: string;
+  readonly retryOf: FleetUpdateId | null;
+  /** In their order. */
+  readonly hosts: readonly {
+    readonly hostId: HostId;
+    readonly hostname: string;
+    readonly fromVersion: string | null;
+  }[];
+}
+
+/** Writes a fleet update down as running. Throws the driver's unique violation while another runs. */
+export async function insertFleetUpdate(tx: Transaction<Db>, update: NewFleetUpdate): Promise<FleetUpdate> {
+  const row = await tx
+    .insertInto("fleet_updates")
+    .values({
+      id: update.id,
+      package: update.package,
+      to_version: update.toVersion,
+      state: "running",
+      max_in_flight: update.policy.maxInFlight,
+      max_failures: update.policy.maxFailures,
+      offline: update.policy.offline,
+      started_by: update.startedBy,
+      retry_of: update.retryOf,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  await sql`
+    insert into fleet_update_hosts (fleet_update_id, position, host_id, hostname, state, from_version)
+    select ${update.id}, ordinality - 1, host_id, hostname, 'pending', from_version
+    from unnest(
+      ${update.hosts.map((host) => host.hostId)}::uuid[],
+      ${update.hosts.map((host) => host.hostname)}::text[],
+      ${update.hosts.map((host) => host.fromVersion)}::text[]
+    ) with ordinality as chosen (host_id, hostname, from_version, ordinality)
+  `.execute(tx);
+  return toFleetUpdate(row);
+}
+
+/** The running fleet update, or `undefined`. */
+export async function findRunningFleetUpdate(db: Executor): Promise<FleetUpdate | undefined> {
+  const row = await db.selectFrom("fleet_updates").selectAll().where("state", "=", "running").executeTakeFirst();
+  return row && toFleetUpdate(row);
+}
+
+/** These fleet updates, in no particular order. */
+export async function findFleetUpdates(db: Executor, ids: readonly FleetUpdateId[]): Promise<readonly FleetUpdate[]> {
+  if (ids.length === 0) return [];
+  const rows = await db
+    .selectFrom("fleet_updates")
+    .selectAll()
+    .where("id", "in", [...ids])
+    .execute();
+  return rows.map(toFleetUpdate);
+}
+
+/** A page of fleet updates, newest first. */
+export async function listFleetUpdates(
+  db: Executor,
+  query: { readonly after?: FleetUpdateCursor; readonly limit: number },
+): Promise<readonly FleetUpdate[]> {
+  let updates = db.selectFrom("fleet_updates").selectAll();
+  if (query.after !== undefined) {
+    updates = updates.where(sql<boolean>`(created_at, id) < (${query.after.createdAt}, ${query.after.id}::uuid)`);
+  }
+  const rows = await updates.orderBy("created_at", "desc").orderBy("id", "desc").limit(query.limit).execute();
+  return rows.map(toFleetUpdate);
+}
+
+/** How many hosts of each of these fleet updates are in each state. */
+export async function countHostsOf(
+  db: Executor,
+  ids: readonly FleetUpdateId[],
+): Promise<ReadonlyMap<FleetUpdateId, FleetHostCounts>> {
+  const counts = new Map(
+    ids.map((id) => [id, { pending: 0, updating: 0, succeeded: 0, failed: 0, skipped: 0, cancelled: 0 }]),
+  );
+  if (ids.length === 0) return counts;
+  const rows = await db
+    .selectFrom("fleet_update_hosts")
+    .select(["fleet_update_id", "state", sql<bigint>`count(*)`.as("hosts")])
+    .where("fleet_update_id", "in", [...ids])
+    .groupBy(["fleet_update_id", "state"])
+    .execute();
+  for (const row of rows) {
+    const of = counts.get(row.fleet_update_id);
+    if (of !== undefined) of[row.state] = Number(row.hosts);
+  }
+  return counts;
+}
+
+/** Every host of a fleet update, in its order. */
+export async function listHostsOf(db: Executor, id: FleetUpdateId): Promise<readonly FleetHost[]> {
+  const rows = await db
+    .selectFrom("fleet_update_hosts")
+    .selectAll()
+    .where("fleet_update_id", "=", id)
+    .orderBy("position")
+    .execute();
+  return rows.map((row) => ({
+    hostId: row.host_id,
+    hostname: row.hostname,
+    position: row.position,
+    state: row.state,
+    reason: row.reason,
+    fromVersion: row.from_version,
+    jobId: row.job_id,
+  }));
+}
+
+/** Fleet updates with something left to do: the running one, and those whose hosts are watched to their end. */
+export async function listUnsettledFleetUpdates(db: Executor): Promise<readonly FleetUpdateId[]> {
+  const { rows } = await sql<{ id: FleetUpdateId }>`
+    select id from fleet_updates where state = 'running'
+    union
+    select fleet_update_id from fleet_update_hosts where state = 'updating'
+  `.execute(db);
+  return rows.map((row) => row.id);
+}
+
+/** One fleet update, locked, or `undefined`. */
+export async function lockFleetUpdate(tx: Transaction<Db>, id: FleetUpdateId): Promise<FleetUpdate | undefined> {
+  const row = await tx.selectFrom("fleet_updates").selectAll().where("id", "=", id).forUpdate().executeTakeFirst();
+  return row && toFleetUpdate(row);
+}
+
+/** How many of its hosts are updating. Read under the fleet update's lock. */
+export async function countUpdating(tx: Transaction<Db>, id: FleetUpdateId): Promise<number> {
+  const row = await tx
+    .selectFrom("fleet_update_hosts")
+    .select(sql<bigint>`count(*)`.as("hosts"))
+    .where("fleet_update_id", "=", id)
+    .where("state", "=", "updating")
+    .executeTakeFirstOrThrow();
+  return Number(row.hosts);
+}
+
+/** Ends a running fleet update. */
+export async function endFleetUpdate(
+  tx: Transaction<Db>,
+  id: FleetUpdateId,
+  end: { readonly state: "completed" | "cancelled" } | { readonly state: "halted"; readonly halt: Halt },
+): Promise<FleetUpdate> {
+  const row = await tx
+    .updateTable("fleet_updates")
+    .set({
+      state: end.state,
+      changed_at: sql<Date>`clock_timestamp()`,
+      ended_at: sql<Date>`clock_timestamp()`,
+      ...(end.state === "halted" ? { halted_host_id: end.halt.hostId, halt_reason: end.halt.reason } : {}),
+    })
+    .where("id", "=", id)
+    .where("state", "=", "running")
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return toFleetUpdate(row);
+}
+
+/** Moves one host on, if it still is where it was. */
+export async function moveFleetHost(
+  tx: Transaction<Db>,
+  id: FleetUpdateId,
+  hostId: HostId,
+  from: FleetHostState,
+  to: {
+    readonly state: FleetHostState;
+    readonly reason?: string | null;
+    readonly jobId?: JobId;
+    readonly fromVersion?: string;
+  },
+): Promise<boolean> {
+  const row = await tx
+    .updateTable("fleet_update_hosts")
+    .set({
+      state: to.state,
+      reason: to.reason ?? null,
+      changed_at: sql<Date>`clock_timestamp()`,
+      ...(to.jobId === undefined ? {} : { job_id: to.jobId }),
+      ...(to.fromVersion === undefined ? {} : { from_version: to.fromVersion }),
+    })
+    .where("fleet_update_id", "=", id)
+    .where("host_id", "=", hostId)
+    .where("state", "=", from)
+    .returning("host_id")
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+function toFleetUpdate(row: Selectable<FleetUpdatesTable>): FleetUpdate {
+  return {
+    id: row.id,
+    package: row.package,
+    toVersion: row.to_version,
+    state: row.state,
+    policy: { maxInFlight: row.max_in_flight, maxFailures: row.max_failures, offline: row.offline },
+    halt: row.halted_host_id === null ? null : { hostId: row.halted_host_id, reason: row.halt_reason ?? "" },
+    startedBy: row.started_by,
+    retryOf: row.retry_of,
+    createdAt: row.created_at,
+    changedAt: row.changed_at,
+    endedAt: row.ended_at,
+  };
+}

@@ -1,0 +1,55 @@
+/**
+ * Who may act where only one may: a row with a holder, an end and an epoch that rises
+ * with each new holder. Time is the database's alone. A holder that stood still finds
+ * its epoch passed, and what it writes is refused (fencing).
+ */
+import { sql, type Kysely, type Transaction } from "kysely";
+import type { ReplicaId } from "../domain/ids.ts";
+import { milliseconds } from "./intervals.ts";
+import type { Db } from "./schema.ts";
+
+/** Takes or prolongs a lease. Its epoch, or `undefined` while another holds it. */
+export async function holdLease(
+  db: Kysely<Db>,
+  name: string,
+  holder: ReplicaId,
+  lifeMs: number,
+): Promise<bigint | undefined> {
+  const { rows } = await sql<{ epoch: bigint }>`
+    insert into leases (name, holder, epoch, expires_at)
+    values (${name}, ${holder}, 1, clock_timestamp() + ${milliseconds(lifeMs)})
+    on conflict (name) do update set
+      epoch = case
+        when leases.holder = excluded.holder and leases.expires_at > clock_timestamp() then leases.epoch
+        else leases.epoch + 1
+      end,
+      holder = excluded.holder,
+      expires_at = excluded.expires_at
+    where leases.holder = excluded.holder or leases.expires_at <= clock_timestamp()
+    returning epoch
+  `.execute(db);
+  return rows[0]?.epoch;
+}
+
+/** True while this holder's epoch is in force; it stays so until the transaction ends. */
+export async function isLeaseInForce(
+  tx: Transaction<Db>,
+  name: string,
+  holder: ReplicaId,
+  epoch: bigint,
+): Promise<boolean> {
+  const { rows } = await sql`
+    select from leases where name = ${name} and holder = ${holder} and epoch = ${epoch} and expires_at > clock_timestamp() for share
+  `.execute(tx);
+  return rows.length > 0;
+}
+
+/** Gives a lease up, so that another need not wait for its end. */
+export async function releaseLease(db: Kysely<Db>, name: string, holder: ReplicaId): Promise<void> {
+  await db
+    .updateTable("leases")
+    .set({ expires_at: sql<Date>`clock_timestamp()` })
+    .where("name", "=", name)
+    .where("holder", "=", holder)
+    .execute();
+}
