@@ -1,5 +1,5 @@
 /** The server's settings: from the environment, or from a flag of the same name, which wins. */
-import { isIP } from "node:net";
+import { isIP, SocketAddress } from "node:net";
 import { parseArgs } from "node:util";
 import { isVersion } from "../gen/version.ts";
 
@@ -10,6 +10,12 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** Who administers a server that has no users yet. */
+export interface FirstAdminConfig {
+  readonly username: string;
+  readonly password: { readonly text: string } | { readonly path: string };
+}
+
 /** Every setting, checked. */
 export interface Config {
   readonly dataDir: string;
@@ -18,8 +24,12 @@ export interface Config {
   readonly agentListen: ListenAddress;
   /** Where agents reach this server; the certificate's names come from here. */
   readonly agentUrls: readonly string[];
-  /** Where people reach this server. */
+  /** Where people reach this server: scheme, name and port. */
   readonly publicUrl: string | undefined;
+  /** The one address that may connect to the web listener, and is believed when it names others. */
+  readonly trustedProxy: string | undefined;
+  /** The first admin of a server without users. */
+  readonly firstAdmin: FirstAdminConfig | undefined;
   readonly databaseUrl: string | undefined;
   readonly tls: { readonly certPath: string; readonly keyPath: string } | undefined;
   readonly version: string | undefined;
@@ -45,9 +55,15 @@ const SETTINGS = [
   "database-url",
   "tls-cert",
   "tls-key",
+  "trust-proxy",
+  "admin-username",
+  "admin-password-file",
   "version",
   "fault-point",
 ] as const;
+
+/** No flag of the same name: every user of a machine can read the arguments of its processes. */
+const ADMIN_PASSWORD_VARIABLE = "ROLLCALL_ADMIN_PASSWORD";
 
 type Setting = (typeof SETTINGS)[number];
 
@@ -65,12 +81,6 @@ export function readConfig(argv: readonly string[], environment: Readonly<Record
   const flags = parseFlags(argv);
   const read = (setting: Setting): string | undefined =>
     (flags[setting] ?? environment[variableOf(setting)]) || undefined;
-  const webListen = parseListen("web-listen", read("web-listen") ?? "127.0.0.1:7170");
-  if (!isLoopback(webListen.host)) {
-    throw new ConfigError(
-      `${variableOf("web-listen")} must be on loopback (127.0.0.1, [::1] or localhost), not ${webListen.host}`,
-    );
-  }
   const certPath = read("tls-cert");
   const keyPath = read("tls-key");
   if ((certPath === undefined) !== (keyPath === undefined)) {
@@ -82,14 +92,20 @@ export function readConfig(argv: readonly string[], environment: Readonly<Record
   return {
     dataDir: read("data-dir") ?? "./data",
     releasesDir: read("releases-dir") ?? "./dist/releases",
-    webListen,
+    webListen: parseListen("web-listen", read("web-listen") ?? "127.0.0.1:7170"),
     agentListen: parseListen("agent-listen", read("agent-listen") ?? "0.0.0.0:7171"),
     agentUrls: (read("agent-urls") ?? "")
       .split(",")
       .map((url) => url.trim())
       .filter((url) => url !== "")
       .map(checkAgentUrl),
-    publicUrl: read("public-url"),
+    publicUrl: parsePublicUrl(read("public-url")),
+    trustedProxy: parseProxy(read("trust-proxy")),
+    firstAdmin: readFirstAdmin(
+      read("admin-username"),
+      environment[ADMIN_PASSWORD_VARIABLE] || undefined,
+      read("admin-password-file"),
+    ),
     databaseUrl: read("database-url"),
     tls: certPath === undefined || keyPath === undefined ? undefined : { certPath, keyPath },
     version,
@@ -124,21 +140,89 @@ function checkAgentUrl(text: string): string {
   );
 }
 
+function parsePublicUrl(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === "/" && url.search + url.hash === "")
+    return url.origin;
+  throw new ConfigError(
+    `${variableOf("public-url")} must be a URL without a path, such as https://rollcall.example.org, not ${text}`,
+  );
+}
+
+function parseProxy(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const family = isIP(text);
+  if (family === 0)
+    throw new ConfigError(`${variableOf("trust-proxy")} must be an IP address, such as 10.0.0.5, not ${text}`);
+  return new SocketAddress({ address: text, family: family === 6 ? "ipv6" : "ipv4" }).address;
+}
+
+function readFirstAdmin(
+  username: string | undefined,
+  password: string | undefined,
+  passwordPath: string | undefined,
+): FirstAdminConfig | undefined {
+  const file = variableOf("admin-password-file");
+  if (password !== undefined && passwordPath !== undefined)
+    throw new ConfigError(`only one of ${ADMIN_PASSWORD_VARIABLE} and ${file} may be given`);
+  const given =
+    password !== undefined ? { text: password } : passwordPath !== undefined ? { path: passwordPath } : undefined;
+  if (username === undefined && given === undefined) return undefined;
+  if (username === undefined || given === undefined)
+    throw new ConfigError(
+      `${variableOf("admin-username")} must be given together with ${ADMIN_PASSWORD_VARIABLE} or ${file}`,
+    );
+  return { username, password: given };
+}
+
+/** How the web listener speaks: plain where no network is, or where the proxy in front speaks TLS. */
+export function isWebTls(config: Config): boolean {
+  return config.trustedProxy === undefined && !isLoopback(config.webListen.host);
+}
+
 /** True for an address that only this machine can reach. */
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
-/** The names in the agent listener's certificate: those agents are configured with, and this machine's own. */
+/** The names in this server's certificate: those it is configured with, and this machine's own. */
 export function certificateNames(config: Config, hostname: string): readonly string[] {
-  const urls = config.agentUrls.map((url) => url.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""));
-  const listen = ["0.0.0.0", "::"].includes(config.agentListen.host) ? [] : [config.agentListen.host];
-  return [...new Set(["localhost", "127.0.0.1", "::1", hostname, ...listen, ...urls])];
+  const urls = config.agentUrls.map((url) => unbracketed(url.replace(/:\d+$/, "")));
+  const listen = [config.agentListen.host, ...(isWebTls(config) ? [config.webListen.host] : [])];
+  const publicName = isWebTls(config) ? publicHostname(config) : undefined;
+  return [
+    ...new Set([
+      ...["localhost", "127.0.0.1", "::1", hostname],
+      ...listen.filter((host) => !isWildcard(host)),
+      ...urls,
+      ...(publicName === undefined ? [] : [unbracketed(publicName)]),
+    ]),
+  ];
 }
 
-/** The names that requests to the web listener may call it by. */
-export function webHostnames(config: Config): ReadonlySet<string> {
-  const names = ["localhost", "127.0.0.1", "[::1]", config.webListen.host.toLowerCase()];
-  if (config.publicUrl !== undefined && URL.canParse(config.publicUrl)) names.push(new URL(config.publicUrl).hostname);
-  return new Set(names);
+/** The names that requests to the web listener may call it by, as they stand in a URL. */
+export function webHostnames(config: Config, hostname: string): ReadonlySet<string> {
+  const { host } = config.webListen;
+  const publicName = publicHostname(config);
+  return new Set(
+    [
+      ...["localhost", "127.0.0.1", "[::1]", hostname],
+      ...(isWildcard(host) ? [] : [host.includes(":") ? `[${host}]` : host]),
+      ...(publicName === undefined ? [] : [publicName]),
+    ].map((name) => name.toLowerCase()),
+  );
+}
+
+function publicHostname(config: Config): string | undefined {
+  return config.publicUrl === undefined ? undefined : new URL(config.publicUrl).hostname;
+}
+
+/** An address to listen on that nobody can be reached at. */
+function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
+}
+
+function unbracketed(host: string): string {
+  return host.replace(/^\[|\]$/g, "");
 }

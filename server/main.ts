@@ -16,7 +16,8 @@ process.on("unhandledRejection", (error) => die("unhandled failure", error));
 try {
   const config = readConfig(process.argv.slice(2), process.env);
   const version = config.version ?? builtVersion() ?? computeVersion(dirname(import.meta.dirname));
-  await using server = await startServer({ config, version, log, signal: stopping.signal });
+  const terminal = process.stderr.isTTY ? (text: string) => void process.stderr.write(text) : undefined;
+  await using server = await startServer({ config, version, log, signal: stopping.signal, terminal });
   process.stdout.write(`${JSON.stringify({ event: "ready", version, web: server.web, agents: server.agents })}\n`);
   await ended(AbortSignal.any([stopping.signal, server.lost]));
   if (server.lost.aborted) {

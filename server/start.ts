@@ -2,12 +2,14 @@
 import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { createAdminTokenDirectory, loadAdminToken } from "./api/admin-token.ts";
+import { createAccountParts } from "./account-parts.ts";
+import { announceSetupLink, withdrawSetupLink } from "./announce-setup-link.ts";
+import { loadAdminToken } from "./api/admin-token.ts";
 import { ChangeFeed } from "./api/change-feed.ts";
-import { createWebHandler } from "./api/web-handler.ts";
+import { createWebHandler, WEB_SERVICES } from "./api/web-handler.ts";
 import { listenForWeb } from "./api/web-listener.ts";
 import { systemClock as clock, systemRandom as random } from "./clock-system.ts";
-import { certificateNames, webHostnames, type Config } from "./config.ts";
+import { certificateNames, isWebTls, webHostnames, type Config } from "./config.ts";
 import { openConfiguredDatabase } from "./database.ts";
 import { DEFAULT_DURATIONS, type Durations } from "./domain/durations.ts";
 import type { HostId } from "./domain/ids.ts";
@@ -27,6 +29,7 @@ import { renewCertificates } from "./stream/certificate-renewal.ts";
 import type { ListenerLimits } from "./stream/limits.ts";
 import { listenForAgents } from "./stream/listener.ts";
 import { writeDurably } from "./stream/write-durably.ts";
+import { ServingStatus } from "./wire/serving-status.ts";
 import { DeadlineLoop } from "./watcher/deadline-loop.ts";
 import { FleetDesk } from "./worker/fleet-desk.ts";
 import { FleetUpdateLoop } from "./worker/fleet-update-loop.ts";
@@ -37,7 +40,7 @@ import { UpdateDesk } from "./watcher/update-desk.ts";
 
 /** A running server. Disposing drains its agents, then stops everything it started. */
 export interface RunningServer extends AsyncDisposable {
-  /** `http://<address>:<port>` */
+  /** `http://<address>:<port>`, or https. */
   readonly web: string;
   /** `<address>:<port>` */
   readonly agents: string;
@@ -54,6 +57,8 @@ export interface ServerOptions {
   readonly log: Log;
   /** Ends a start that is under way. */
   readonly signal: AbortSignal;
+  /** Writes to the person who started the server; without one, what they must know goes into files. */
+  readonly terminal?: ((text: string) => void) | undefined;
   readonly durations?: Durations;
   readonly limits?: Partial<ListenerLimits>;
 }
@@ -97,7 +102,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
   const desk = new UpdateDesk(interpreter, random);
   const fleetStore = createFleetStore(db, storeOptions);
-  const fleetLoop = new FleetUpdateLoop({ store: fleetStore, dispatch: desk, changes: feed, clock, durations, log, reachPoint });
+  const fleetLoop = new FleetUpdateLoop({
+    store: fleetStore,
+    dispatch: desk,
+    changes: feed,
+    clock,
+    durations,
+    log,
+    reachPoint,
+  });
   const nextCredential = (hostId: HostId, generation: number): string => identities.nextCredential(hostId, generation);
   const watcher = new SessionWatcher({ ...interpreter, clock, durations, serverVersion: version, nextCredential, log });
   const deadlines = createDeadlineStore(db, storeOptions);
@@ -131,9 +144,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     limits,
   });
   parts.defer(() => agents.drain({ graceMs: DRAIN_GRACE_MS }));
-  parts.use(
-    renewCertificates(certificateOptions, certificate, streamLog, (renewed) => agents.renewCertificate(renewed)),
-  );
+  const accounts = createAccountParts({
+    db,
+    adminToken,
+    clock,
+    random,
+    onError: (error) => log("warn", "looking up open streams' callers", { error: describe(error) }),
+    firstUserCreated: () =>
+      void withdrawSetupLink(config.dataDir).catch((error: unknown) =>
+        log("warn", "the used setup link's file could not be removed", { error: describe(error) }),
+      ),
+  });
+  parts.use(accounts.openCallers);
+  const serving = new ServingStatus(WEB_SERVICES);
   const handler = createWebHandler({
     reader,
     updates: desk,
@@ -149,22 +172,53 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     tokens: identities,
     feed,
     clock,
-    callers: createAdminTokenDirectory(adminToken),
-    hostnames: webHostnames(config),
+    ...accounts,
+    setupPage: () => `${config.publicUrl ?? webUrl(config, web)}/setup`,
+    serving,
+    hostnames: webHostnames(config, hostname()),
+    reach: { isTls: isWebTls(config), trustedProxy: config.trustedProxy, publicOrigin: config.publicUrl },
     logFailure: (method, error) => log("error", "request failed", { method, error: describe(error) }),
   });
-  const web = parts.use(await listenForWeb(config.webListen.host, config.webListen.port, handler));
+  const web = parts.use(
+    await listenForWeb({
+      ...config.webListen,
+      handler,
+      certificate: isWebTls(config) ? certificate : undefined,
+      onlyPeer: config.trustedProxy,
+    }),
+  );
+  parts.defer(() => serving.stop());
+  parts.use(
+    renewCertificates(certificateOptions, certificate, streamLog, (renewed) => {
+      agents.renewCertificate(renewed);
+      web.renewCertificate(renewed);
+    }),
+  );
+  const link = await accounts.prepareFirstAdmin(config.firstAdmin);
+  if (link === undefined) {
+    await withdrawSetupLink(config.dataDir);
+  } else {
+    const url = `${config.publicUrl ?? webUrl(config, web)}/setup#${link.token}`;
+    await announceSetupLink({ url, expiresAt: link.expiresAt }, config.dataDir, options.terminal, log);
+  }
 
   // Stopped first: nothing is sent to agents that are being sent away.
   parts.use(fleetLoop).start();
 
   const running = parts.move();
   return {
-    web: `http://${format(web.address)}`,
+    web: `${isWebTls(config) ? "https" : "http"}://${format(web.address)}`,
     agents: format(agents.address),
     lost: database.lost,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** Where a person on this machine's network reaches the web listener. */
+function webUrl(config: Config, web: { readonly address: { readonly host: string; readonly port: number } }): string {
+  const { host, port } = web.address;
+  const name = host === "0.0.0.0" || host === "::" ? hostname() : host;
+  return `${isWebTls(config) ? "https" : "http"}://${format({ host: name, port })}`;
 }
 
 function format(address: { readonly host: string; readonly port: number }): string {

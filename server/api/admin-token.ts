@@ -2,11 +2,8 @@
  * One bearer token with the role admin, in a file that only the server's user can
  * read: whoever can read it owns the server's data anyway.
  */
-import { createHash, timingSafeEqual } from "node:crypto";
 import { chmod, readFile } from "node:fs/promises";
-import { Role } from "../../gen/rollcall/v1/options_pb.js";
 import type { Random } from "../domain/clock.ts";
-import type { Caller, CallerDirectory } from "./caller.ts";
 
 const TOKEN_BYTES = 32;
 const TOKEN_PATTERN = /^rc_api_[A-Za-z0-9_-]{43}$/;
@@ -33,17 +30,4 @@ export async function loadAdminToken(path: string, random: Random, writeSecret: 
   const token = `rc_api_${Buffer.from(random.bytes(TOKEN_BYTES)).toString("base64url")}`;
   await writeSecret(path, `${token}\n`);
   return token;
-}
-
-/** Knows one caller: whoever holds the admin token. */
-export function createAdminTokenDirectory(token: string): CallerDirectory {
-  const expected = digest(token);
-  const admin: Caller = { name: "admin-token", role: Role.ADMIN };
-  return {
-    identify: async (bearer) => (timingSafeEqual(digest(bearer), expected) ? admin : undefined),
-  };
-}
-
-function digest(token: string): Buffer {
-  return createHash("sha256").update(token).digest();
 }

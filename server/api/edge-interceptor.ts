@@ -2,20 +2,35 @@
  * The edge that every call to the web listener passes: who calls, may they, is the
  * request well-formed, and what does the caller learn when it fails. A method that
  * declares no minimum role, or one meant for hosts, is refused to everybody.
+ *
+ * A stream is let in once but watched as long as it is open: it ends when its caller
+ * loses the right to it.
  */
 import { getOption, hasOption, type DescMethod, type Message } from "@bufbuild/protobuf";
-import { Code, ConnectError, type Interceptor, type StreamResponse, type UnaryResponse } from "@connectrpc/connect";
+import {
+  Code,
+  ConnectError,
+  type Interceptor,
+  type StreamRequest,
+  type StreamResponse,
+  type UnaryRequest,
+} from "@connectrpc/connect";
 import { InvalidFieldSchema, RefusalSchema } from "../../gen/rollcall/v1/model_pb.js";
 import { minimum_role, Role } from "../../gen/rollcall/v1/options_pb.js";
 import { findViolation } from "../../gen/rules.ts";
+import type { Caller } from "../domain/caller.ts";
 import { InvalidFieldError, RefusedError, UnavailableError } from "../domain/errors.ts";
 import { toInvalidField, toRefusal } from "../wire/refusal-words.ts";
 import { statusOf } from "../wire/status-codes.ts";
-import { ANONYMOUS, callerKey, type Caller, type CallerDirectory } from "./caller.ts";
+import { ANONYMOUS, callerKey, type CallerDirectory } from "./caller.ts";
+import type { HeldRights, OpenCallers } from "./open-callers.ts";
+import { requestFactsKey } from "./request-facts.ts";
+import { readSessionCookie } from "./session-cookie.ts";
 
 /** What the edge works with. */
 export interface EdgeParts {
   readonly callers: CallerDirectory;
+  readonly openCallers: OpenCallers;
   /** Told of failures that nobody foresaw. */
   readonly logFailure: (method: string, error: unknown) => void;
 }
@@ -24,12 +39,10 @@ export interface EdgeParts {
 export function createEdgeInterceptor(parts: EdgeParts): Interceptor {
   return (next) => async (request) => {
     try {
-      const caller = await identify(parts.callers, request.header.get("authorization"));
+      const caller = await identify(parts.callers, request);
       authorize(request.method, caller);
       request.contextValues.set(callerKey, caller);
-      if (request.stream) {
-        return guardStream(await next({ ...request, message: validated(request.method, request.message) }), parts);
-      }
+      if (request.stream) return await openStream(request, caller, next, parts);
       validate(request.method, request.message);
       return await next(request);
     } catch (error) {
@@ -38,23 +51,49 @@ export function createEdgeInterceptor(parts: EdgeParts): Interceptor {
   };
 }
 
-async function identify(callers: CallerDirectory, authorization: string | null): Promise<Caller> {
-  if (authorization === null) return ANONYMOUS;
-  const bearer = /^Bearer ([\x21-\x7e]{1,512})$/.exec(authorization)?.[1];
-  const caller = bearer === undefined ? undefined : await callers.identify(bearer);
-  if (caller === undefined) throw new ConnectError("The token is not valid.", Code.Unauthenticated);
+async function identify(callers: CallerDirectory, request: UnaryRequest | StreamRequest): Promise<Caller> {
+  const { header } = request;
+  const facts = request.contextValues.get(requestFactsKey);
+  if (facts.pageOrigin === "foreign")
+    throw new ConnectError("A page of another site sent this request.", Code.PermissionDenied);
+  const authorization = header.get("authorization");
+  if (authorization !== null) {
+    const bearer = /^Bearer ([\x21-\x7e]{1,512})$/.exec(authorization)?.[1];
+    const caller = bearer === undefined ? undefined : await callers.identify(bearer);
+    if (caller === undefined) throw new ConnectError("The token is not valid.", Code.Unauthenticated);
+    return caller;
+  }
+  const secret = readSessionCookie(header.get("cookie"), facts);
+  // An ended session is nobody's: its browser must still be able to sign in.
+  const caller = secret === undefined ? undefined : await callers.identifySession(secret, facts.address);
+  if (caller === undefined) return ANONYMOUS;
+  if (isGrpc(header.get("content-type")))
+    throw new ConnectError("A cookie does not count over gRPC; send a token.", Code.Unauthenticated);
+  if (facts.pageOrigin !== "own")
+    throw new ConnectError("A cookie counts only with an Origin that is this server's.", Code.PermissionDenied);
   return caller;
 }
 
-/** *Throws* ConnectError unless the method's declared role lets this caller in. */
-export function authorize(method: DescMethod, caller: Caller): void {
+/** gRPC itself, which no browser speaks; not gRPC-web. */
+function isGrpc(contentType: string | null): boolean {
+  return contentType !== null && /^application\/grpc(?!-web)/i.test(contentType);
+}
+
+/** The role that a method asks for. *Throws* ConnectError for one that is served to nobody here. */
+function requiredRole(method: DescMethod): Role {
   const role = hasOption(method, minimum_role) ? getOption(method, minimum_role) : Role.UNSPECIFIED;
-  if (role === Role.UNSPECIFIED || role === Role.HOST) {
+  if (role === Role.UNSPECIFIED || role === Role.HOST)
     throw new ConnectError("This method is not served here.", Code.PermissionDenied);
-  }
+  return role;
+}
+
+/** *Throws* ConnectError unless the method's declared role lets this caller in. */
+export function authorize(method: DescMethod, caller: Pick<Caller, "kind" | "role">): void {
+  const role = requiredRole(method);
   if (caller.role >= role) return;
-  if (caller === ANONYMOUS) throw new ConnectError("Send a token: `authorization: Bearer …`.", Code.Unauthenticated);
-  throw new ConnectError(`${method.name} needs the role ${Role[role].toLowerCase()}.`, Code.PermissionDenied);
+  if (caller.kind === "anonymous")
+    throw new ConnectError("Sign in, or send a token: `authorization: Bearer …`.", Code.Unauthenticated);
+  throw new ConnectError(`${method.name} needs the role ${String(Role[role]).toLowerCase()}.`, Code.PermissionDenied);
 }
 
 function validate(method: DescMethod, message: Message): void {
@@ -69,15 +108,52 @@ async function* validated(method: DescMethod, messages: AsyncIterable<Message>):
   }
 }
 
-function guardStream(response: UnaryResponse | StreamResponse, parts: EdgeParts): UnaryResponse | StreamResponse {
-  return response.stream ? { ...response, message: guarded(response, parts) } : response;
+async function openStream(
+  request: StreamRequest,
+  caller: Caller,
+  next: Parameters<Interceptor>[0],
+  parts: EdgeParts,
+): Promise<StreamResponse> {
+  const rights = parts.openCallers.hold(caller, requiredRole(request.method));
+  // A client may be gone before the first message is asked for.
+  request.signal.addEventListener("abort", () => rights[Symbol.dispose](), { once: true });
+  try {
+    const response = await next({
+      ...request,
+      message: validated(request.method, request.message),
+      signal: AbortSignal.any([request.signal, rights.ended]),
+    });
+    if (!response.stream) throw new Error(`${request.method.name} answers a stream by one message`);
+    return { ...response, message: guarded(response, rights, parts) };
+  } catch (error) {
+    rights[Symbol.dispose]();
+    throw error;
+  }
 }
 
-async function* guarded(response: StreamResponse, parts: EdgeParts): AsyncIterable<Message> {
+/** The handler's messages until it ends, fails, or its caller may no longer have them. */
+async function* guarded(response: StreamResponse, rights: HeldRights, parts: EdgeParts): AsyncIterable<Message> {
+  const messages = response.message[Symbol.asyncIterator]();
+  using _held = rights;
+  const { ended } = rights;
+  const revoked = new Promise<never>((_resolve, reject) => {
+    ended.addEventListener("abort", () => reject(ended.reason as ConnectError), { once: true });
+  });
+  // Without a message under way nobody listens to it.
+  revoked.catch(() => undefined);
   try {
-    yield* response.message;
+    for (;;) {
+      const result: IteratorResult<Message, unknown> = await Promise.race([messages.next(), revoked]);
+      // Its handler may have left first, on the same signal.
+      ended.throwIfAborted();
+      if (result.done === true) return;
+      yield result.value;
+    }
   } catch (error) {
     throw toConnectError(error, response.method, parts);
+  } finally {
+    // Not awaited: a handler that overlooks its signal must not hold the stream open.
+    messages.return?.().catch(() => undefined);
   }
 }
 

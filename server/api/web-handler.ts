@@ -1,55 +1,89 @@
-/** What is served on the web listener: FleetService, health, and nothing else yet. */
-import type { ServerResponse } from "node:http";
+/** What is served on the web listener: our services, gRPC's own, a health page, and nothing else yet. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import type { DescService } from "@bufbuild/protobuf";
+import { createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { AccountService } from "../../gen/rollcall/v1/account_pb.js";
 import { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
-import type { CallerDirectory } from "./caller.ts";
-import { createEdgeInterceptor } from "./edge-interceptor.ts";
+import type { ServingStatus } from "../wire/serving-status.ts";
+import { STANDARD_SERVICES } from "../wire/standard-services.ts";
+import { createAccountService, type AccountServiceParts } from "./account-service.ts";
+import { createEdgeInterceptor, type EdgeParts } from "./edge-interceptor.ts";
 import { createFleetService, type FleetServiceParts } from "./fleet-service.ts";
+import { plainAddress, readRequestFacts, requestFactsKey, type Reach } from "./request-facts.ts";
+import { routeStandardServices } from "./standard-services.ts";
 import type { RequestHandler } from "./web-listener.ts";
 
 /** What the handler works with. */
-export interface WebHandlerParts extends FleetServiceParts {
-  readonly callers: CallerDirectory;
-  readonly logFailure: (method: string, error: unknown) => void;
+export interface WebHandlerParts extends FleetServiceParts, AccountServiceParts, EdgeParts {
+  readonly serving: ServingStatus;
   /** Names that a request may call this server by, without port. */
   readonly hostnames: ReadonlySet<string>;
+  readonly reach: Reach;
 }
+
+/** Everything that the web listener serves. */
+export const WEB_SERVICES: readonly DescService[] = [FleetService, AccountService, ...STANDARD_SERVICES];
 
 /** *Units*: bytes. */
 const MAX_MESSAGE_BYTES = 1_048_576;
 
+/** Nothing that is served here is a page yet, so a browser that shows it may load and frame nothing. */
+const CONTENT_SECURITY_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/** *Units*: seconds. A year. */
+const STRICT_TRANSPORT_SECURITY = "max-age=31536000";
+
 /** Makes the handler. A request under a foreign name is refused: a browser was led here by somebody else's DNS. */
 export function createWebHandler(parts: WebHandlerParts): RequestHandler {
+  const { reach } = parts;
+  const factsOf = (request: IncomingMessage | Http2ServerRequest) =>
+    readRequestFacts(request.headers, request.socket.remoteAddress, authorityOf(request), reach);
   const rpc = connectNodeAdapter({
-    routes: (router) => router.service(FleetService, createFleetService(parts)),
-    interceptors: [createEdgeInterceptor(parts)],
-    readMaxBytes: MAX_MESSAGE_BYTES,
-    fallback: (_request, response) => {
-      response.writeHead(404, { "content-type": "text/plain" });
-      response.end("not found\n");
+    routes: (router) => {
+      router.service(FleetService, createFleetService(parts));
+      router.service(AccountService, createAccountService(parts));
+      routeStandardServices(router, WEB_SERVICES, parts.serving);
     },
+    interceptors: [createEdgeInterceptor(parts)],
+    contextValues: (request) => createContextValues().set(requestFactsKey, factsOf(request)),
+    readMaxBytes: MAX_MESSAGE_BYTES,
+    fallback: (_request, response) => answer(response as ServerResponse, 404, "not found"),
   });
   return (request, anyResponse) => {
     // Both kinds of response share what is used here, but their overloads do not unify.
     const response = anyResponse as ServerResponse;
     response.setHeader("x-content-type-options", "nosniff");
     response.setHeader("cache-control", "no-store");
-    const authority = request.headers[":authority"] ?? request.headers.host ?? "";
-    if (!parts.hostnames.has(hostnameOf(String(authority)))) {
-      response.writeHead(421, { "content-type": "text/plain" });
-      response.end("this server does not go by that name\n");
-      return;
+    response.setHeader("content-security-policy", CONTENT_SECURITY_POLICY);
+    response.setHeader("referrer-policy", "no-referrer");
+    if (factsOf(request).isSecure) response.setHeader("strict-transport-security", STRICT_TRANSPORT_SECURITY);
+    const name = hostnameOf(authorityOf(request));
+    if (!parts.hostnames.has(name) && name !== bracketed(plainAddress(request.socket.localAddress ?? ""))) {
+      answer(response, 421, "this server does not go by that name");
+    } else if (request.url === "/healthz") {
+      answer(response, 200, "ok");
+    } else {
+      rpc(request, anyResponse);
     }
-    if (request.url === "/healthz") {
-      response.writeHead(200, { "content-type": "text/plain" });
-      response.end("ok\n");
-      return;
-    }
-    rpc(request, anyResponse);
   };
+}
+
+function answer(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { "content-type": "text/plain" });
+  response.end(`${text}\n`);
+}
+
+/** What the request calls this server, in lower case. */
+function authorityOf(request: IncomingMessage | Http2ServerRequest): string {
+  return String(request.headers[":authority"] ?? request.headers.host ?? "").toLowerCase();
 }
 
 /** The name in `name:port` or `[address]:port`. */
 function hostnameOf(authority: string): string {
-  return authority.replace(/:\d+$/, "").toLowerCase();
+  return authority.replace(/:\d+$/, "");
+}
+
+function bracketed(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
 }

@@ -15,7 +15,7 @@ import type { CredentialVerifier, StreamLog } from "./ports.ts";
 import { StreamEndedError } from "./stream-ended-error.ts";
 
 export interface AuthenticationOptions {
-  readonly service: DescService;
+  readonly services: readonly DescService[];
   readonly credentials: CredentialVerifier;
   readonly callers: Callers;
   readonly gate: ConnectionGate;
@@ -26,9 +26,9 @@ export interface AuthenticationOptions {
 
 const BEARER = /^Bearer ([\x21-\x7e]{1,512})$/;
 
-/** Checks every call of `service` before its handler sees it. */
+/** Checks every call of `services` before its handler sees it. */
 export function authenticateCalls(options: AuthenticationOptions): ServerInterceptor {
-  const roles = requiredRoles(options.service);
+  const roles = requiredRoles(options.services);
   return (method, call) => {
     const { remoteAddress, remotePort } = call.getConnectionInfo();
     const connection = options.gate.find(`${remoteAddress}:${remotePort}`);
@@ -49,9 +49,12 @@ export function authenticateCalls(options: AuthenticationOptions): ServerInterce
 }
 
 /** The role each method asks for, by path. *Shape*: no entry for a method that names none. */
-export function requiredRoles(service: DescService): ReadonlyMap<string, Role> {
-  const declared = service.methods.filter((method) => hasOption(method, minimum_role));
-  return new Map(declared.map((method) => [`/${service.typeName}/${method.name}`, getOption(method, minimum_role)]));
+export function requiredRoles(services: readonly DescService[]): ReadonlyMap<string, Role> {
+  const methods = services.flatMap((service) => service.methods);
+  const declared = methods.filter((method) => hasOption(method, minimum_role));
+  return new Map(
+    declared.map((method) => [`/${method.parent.typeName}/${method.name}`, getOption(method, minimum_role)]),
+  );
 }
 
 async function identify(

@@ -11,12 +11,16 @@
  */
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
+import type { DescService } from "@bufbuild/protobuf";
 import { Server } from "@grpc/grpc-js";
 import { grpcService } from "../../gen/grpc.ts";
 import { AgentService } from "../../gen/rollcall/v1/agent_pb.js";
 import type { Clock, Random } from "../domain/clock.ts";
 import { RefusedError } from "../domain/errors.ts";
 import type { HostId } from "../domain/ids.ts";
+import { ServiceReflection } from "../wire/reflect-services.ts";
+import { ServingStatus } from "../wire/serving-status.ts";
+import { STANDARD_SERVICES } from "../wire/standard-services.ts";
 import type { AgentStream } from "./agent-stream.ts";
 import { authenticateCalls } from "./authenticate.ts";
 import { Callers } from "./callers.ts";
@@ -33,6 +37,7 @@ import { ListenerCredentials } from "./listener-credentials.ts";
 import { OpenTasks } from "./open-tasks.ts";
 import type { CredentialVerifier, DeliverySource, Enrollment, SessionHandler, StreamLog } from "./ports.ts";
 import { SessionRegistry, type LiveSessions } from "./session-registry.ts";
+import { addStandardServices } from "./standard-handlers.ts";
 import { Transfers } from "./transfers.ts";
 
 export interface ListenOptions {
@@ -72,6 +77,9 @@ export interface AgentListener extends AsyncDisposable {
   drain(options: { readonly graceMs: number }): Promise<void>;
 }
 
+/** Everything that the agent listener serves. */
+export const AGENT_SERVICES: readonly DescService[] = [AgentService, ...STANDARD_SERVICES];
+
 const BACKLOG = 8_192;
 
 /** Listens. *Throws* Error when the address can't be bound. */
@@ -85,11 +93,12 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
   const tasks = new OpenTasks();
   const transfers = new Transfers();
   const unary = { callers, tasks, log };
+  const serving = new ServingStatus(AGENT_SERVICES);
 
   const grpc = new Server({
     interceptors: [
       authenticateCalls({
-        service: AgentService,
+        services: AGENT_SERVICES,
         credentials: options.credentials,
         callers,
         gate,
@@ -116,6 +125,7 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
       limits,
     }),
   });
+  addStandardServices(grpc, { ...unary, serving, reflection: new ServiceReflection(AGENT_SERVICES) });
   const tls = new ListenerCredentials(options.certificate, limits);
   const injector = grpc.createConnectionInjector(tls);
   const tcp = createServer({ noDelay: true }, (socket) => {
@@ -141,6 +151,7 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
     tcp.close();
     // Its callback comes before the last bytes have left, so the sockets are waited for instead.
     grpc.tryShutdown(() => {});
+    serving.stop();
     sayGoodbye();
     await untilOr(Promise.all([gate.emptied(), tasks.settled()]), graceMs, clock);
     grpc.forceShutdown();

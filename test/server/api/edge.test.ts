@@ -64,7 +64,9 @@ describe("every RPC", () => {
   });
 
   test("for hosts is refused to an admin too", () => {
-    expect(() => authorize(AgentService.method.fetchBlocks, { name: "x", role: Role.ADMIN })).toThrow(ConnectError);
+    expect(() => authorize(AgentService.method.fetchBlocks, { kind: "file_token", role: Role.ADMIN })).toThrow(
+      ConnectError,
+    );
   });
 });
 

@@ -119,14 +119,14 @@ describe("roles", () => {
   test("are declared by every method of AgentService", () => {
     for (const method of AgentService.methods) expect(hasOption(method, minimum_role), method.name).toBe(true);
     expect(getOption(AgentService.method.connect, minimum_role)).toBe(Role.HOST);
-    expect(requiredRoles(AgentService).size).toBe(AgentService.methods.length);
+    expect(requiredRoles([AgentService]).size).toBe(AgentService.methods.length);
   });
 
   test("that are missing or not a host's refuse the call to all", async () => {
     const gate = new ConnectionGate(DEFAULT_LIMITS, new ManualClock());
     gate.find = () => ({ peer: "a:1", trust: () => {}, destroy: () => {} });
     const refuse = authenticateCalls({
-      service: { ...AgentService, methods: [] } as unknown as typeof AgentService,
+      services: [{ ...AgentService, methods: [] }],
       credentials: new FakeCredentials(),
       callers: new Callers(),
       gate,

@@ -1,0 +1,94 @@
+/**
+ * Slows guessing down. Wrong passwords are counted for a pair of account and address,
+ * and for an address; past a few each further one has to wait, up to a minute. No
+ * account is ever locked: whoever could do that by guessing would lock the admin out.
+ * An attempt counts when it begins, so that many at once gain nothing.
+ *
+ * Kept in memory: a restart forgives, and each replica counts for itself.
+ */
+import { isIPv6 } from "node:net";
+import type { Clock } from "../domain/clock.ts";
+import { RefusedError } from "../domain/errors.ts";
+
+const FREE_TRIES_OF_ACCOUNT = 5;
+const FREE_TRIES_OF_ADDRESS = 30;
+/** *Units*: milliseconds. */
+const FIRST_DELAY_MS = 1_000;
+const GREATEST_DELAY_MS = 60_000;
+const FORGET_AFTER_MS = 15 * 60_000;
+const MAX_ENTRIES = 20_000;
+
+interface Entry {
+  readonly tries: number;
+  /** On the monotonic clock. */
+  readonly notBeforeMs: number;
+  readonly lastTryMs: number;
+}
+
+export class LoginThrottle {
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  /** Least recently tried first. */
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(clock: Pick<Clock, "monotonicMs">) {
+    this.#clock = clock;
+  }
+
+  /** Counts a try. *Throws* RefusedError when it comes too early; then it does not count. */
+  admit(username: string, address: string): void {
+    const nowMs = this.#clock.monotonicMs();
+    const keys = [
+      [accountKey(username, address), FREE_TRIES_OF_ACCOUNT],
+      [addressKey(address), FREE_TRIES_OF_ADDRESS],
+    ] as const;
+    const waitMs = Math.max(...keys.map(([key]) => (this.#find(key, nowMs)?.notBeforeMs ?? nowMs) - nowMs));
+    if (waitMs > 0) {
+      const seconds = Math.ceil(waitMs / 1000);
+      const sentence = `Too many wrong passwords from here. Try again in ${seconds} s; the account is not locked.`;
+      throw new RefusedError("login_delayed", sentence, {}, Math.ceil(waitMs));
+    }
+    for (const [key, freeTries] of keys) this.#count(key, freeTries, nowMs);
+  }
+
+  /** The password was right: this account starts over from this address, and the try does not count for the address. */
+  succeeded(username: string, address: string): void {
+    this.#entries.delete(accountKey(username, address));
+    const key = addressKey(address);
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) this.#entries.set(key, { ...entry, tries: entry.tries - 1, notBeforeMs: 0 });
+  }
+
+  #find(key: string, nowMs: number): Entry | undefined {
+    const entry = this.#entries.get(key);
+    return entry === undefined || nowMs - entry.lastTryMs > FORGET_AFTER_MS ? undefined : entry;
+  }
+
+  #count(key: string, freeTries: number, nowMs: number): void {
+    const tries = (this.#find(key, nowMs)?.tries ?? 0) + 1;
+    const delayMs =
+      tries < freeTries ? 0 : Math.min(FIRST_DELAY_MS * 2 ** Math.min(tries - freeTries, 20), GREATEST_DELAY_MS);
+    this.#entries.delete(key);
+    this.#entries.set(key, { tries, notBeforeMs: nowMs + delayMs, lastTryMs: nowMs });
+    if (this.#entries.size <= MAX_ENTRIES) return;
+    const [oldest] = this.#entries.keys();
+    if (oldest !== undefined) this.#entries.delete(oldest);
+  }
+}
+
+function accountKey(username: string, address: string): string {
+  return `${networkOf(address)} ${username.toLowerCase()}`;
+}
+
+function addressKey(address: string): string {
+  return networkOf(address);
+}
+
+/** One home has a whole /64 of IPv6 addresses to guess from. */
+function networkOf(address: string): string {
+  if (!isIPv6(address)) return address;
+  const [head = "", tail] = address.toLowerCase().split("::");
+  const left = head.split(":").filter((group) => group !== "");
+  const right = (tail ?? "").split(":").filter((group) => group !== "");
+  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
+  return [...left, ...Array.from({ length: Math.max(zeros, 0) }, () => "0"), ...right].slice(0, 4).join(":");
+}
