@@ -1,4 +1,5 @@
 /** The real server as a process of its own, with its embedded PostgreSQL under a data directory. */
+import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -64,11 +65,15 @@ export async function startServer(order: ServerOrder, clock: Clock, signal: Abor
   });
   const exited = waitForExit(child);
   exited.catch(() => undefined);
+  const log = createWriteStream(logPath);
   const stop = async (): Promise<void> => {
     await stopGroup(child, clock, STOP_GRACE_MS);
+    for (const output of [child.stdout, child.stderr]) output?.unpipe(log).destroy();
+    const closed = once(log, "close");
+    log.end();
+    await closed;
     await removeLeftoverDatabase(dataDir, clock);
   };
-  const log = createWriteStream(logPath);
   child.stdout?.pipe(log, { end: false });
   child.stderr?.pipe(log, { end: false });
   try {

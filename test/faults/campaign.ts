@@ -43,14 +43,14 @@ export async function planPoints(
   prepare: PrepareCase,
   order: "exact" | "counts" = "exact",
 ): Promise<readonly TracedCall[]> {
-  const lists: (readonly TracedCall[])[] = [];
-  for (let round = 0; round < 2; round += 1) {
+  const trace = async (): Promise<readonly TracedCall[]> => {
     await using host = await prepare();
-    lists.push(await traceCalls(host.subject, host.root));
-  }
-  const [first, second] = lists.map((calls) => describeCalls(calls, order));
+    return await traceCalls(host.subject, host.root);
+  };
+  const [calls, again] = await Promise.all([trace(), trace()]);
+  const [first, second] = [describeCalls(calls, order), describeCalls(again, order)];
   if (first !== second) throw new Error(`two undisturbed runs differ:\n${first}\n--\n${second}`);
-  return lists[0] ?? [];
+  return calls;
 }
 
 function describeCalls(calls: readonly TracedCall[], order: "exact" | "counts"): string {

@@ -7,6 +7,8 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  */
 const LONGEST: readonly string[] = [
   "real-deadlines.test.ts",
+  "failure-reasons.test.ts",
+  "built-agent-faults.test.ts",
   "updater-faults.test.ts",
   "power-cut.test.ts",
   "demo.test.ts",
