@@ -33,7 +33,7 @@ export interface FleetReader {
   findAlerts(ids: readonly string[]): Promise<readonly Alert[]>;
 }
 
-/** *Units*: milliseconds in which changes gather before they are read. */
+/** *Units*: milliseconds between two reads. The first change after a quiet while is read at once. */
 const GATHER_MS = 50;
 const KEPT_CHANGES = 2_000;
 
@@ -54,6 +54,7 @@ export class ChangeFeed implements AsyncDisposable {
   readonly #changes: Change[] = [];
   readonly #wakers = new Set<() => void>();
   #sequence = 0;
+  #readAtMs = Number.NEGATIVE_INFINITY;
   #timer: Disposable | undefined;
   #reading: Promise<void> = Promise.resolve();
   #isStopped = false;
@@ -145,8 +146,10 @@ export class ChangeFeed implements AsyncDisposable {
 
   #scheduleRead(): void {
     if (this.#timer !== undefined || this.#isStopped) return;
-    this.#timer = this.#clock.schedule(GATHER_MS, () => {
+    const sinceReadMs = this.#clock.monotonicMs() - this.#readAtMs;
+    this.#timer = this.#clock.schedule(Math.max(0, GATHER_MS - sinceReadMs), () => {
       this.#timer = undefined;
+      this.#readAtMs = this.#clock.monotonicMs();
       this.#reading = this.#reading.then(() => this.#readChanges());
     });
   }
