@@ -29,6 +29,7 @@ export interface ControlPlane extends AsyncDisposable {
   readonly adminToken: string;
   readonly caPem: string;
   readonly releasesDir: string;
+  readonly dataDir: string;
   readonly database: TestDatabase;
   readonly fleet: Client<typeof FleetService>;
   /** Lines of the server's log, as written. */
@@ -43,6 +44,7 @@ export interface ControlPlane extends AsyncDisposable {
 export async function startControlPlane(
   durations: Partial<Durations> = {},
   artifact = buildVersionElf(NEW_VERSION, ARTIFACT_BYTES),
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<ControlPlane> {
   await using parts = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "rollcall-control-plane-"));
@@ -57,6 +59,7 @@ export async function startControlPlane(
     ROLLCALL_WEB_LISTEN: "127.0.0.1:0",
     ROLLCALL_AGENT_LISTEN: "127.0.0.1:0",
     ROLLCALL_DATABASE_URL: database.url,
+    ...environment,
   });
   const server = parts.use(
     await startServer({
@@ -77,6 +80,7 @@ export async function startControlPlane(
     adminToken,
     caPem,
     releasesDir,
+    dataDir: join(folder, "data"),
     database,
     fleet,
     log,
