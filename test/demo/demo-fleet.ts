@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Clock } from "../../agent/clock.ts";
 import { HostStatus } from "../../gen/rollcall/v1/model_pb.js";
 import type { AgentBuilds } from "./agent-builds.ts";
-import { createHost, startAgent, type DemoHost } from "./demo-host.ts";
+import { createHost, startAgent, type DemoHost, type HostOrder } from "./demo-host.ts";
 import { connectFleet, type FleetClient } from "./fleet-client.ts";
 import { FleetWatch } from "./fleet-watch.ts";
 import { startServer, type ServerProcess } from "./server-process.ts";
@@ -16,12 +16,17 @@ import { createWorkspace, type Workspace } from "./workspace.ts";
 /** Host ids by name, in the order of the names. */
 export type HostIds = ReadonlyMap<string, string>;
 
+/** What is unusual about a host. */
+export type HostSettings = Pick<HostOrder, "reserveBytes">;
+
 /** Owns the processes and the folder. */
 export class DemoFleet implements AsyncDisposable {
   readonly server: ServerProcess;
   readonly client: FleetClient;
   readonly watch: FleetWatch;
   readonly builds: AgentBuilds;
+  /** Where the hosts lie, by name. */
+  readonly hosts = new Map<string, DemoHost>();
   readonly #workspace: Workspace;
   readonly #clock: Clock;
   readonly #owned: AsyncDisposableStack;
@@ -52,20 +57,31 @@ export class DemoFleet implements AsyncDisposable {
   }
 
   /** Lays out a host with the given agent and enrols it; nothing runs yet. */
-  async enrollHost(name: string, binaryPath: string, signal: AbortSignal): Promise<DemoHost> {
+  async enrollHost(
+    name: string,
+    binaryPath: string,
+    signal: AbortSignal,
+    settings: HostSettings = {},
+  ): Promise<DemoHost> {
     const { token } = await this.client.createEnrollmentToken({ label: name }, { signal });
     const folder = join(this.#workspace.path, "hosts");
     return createHost(
-      { folder, name, binaryPath, server: this.server.agents, caFile: this.server.caFile },
+      { folder, name, binaryPath, server: this.server.agents, caFile: this.server.caFile, ...settings },
       token,
       signal,
     );
   }
 
   /** Enrols hosts with the older agent, starts them and waits until each one is online. */
-  async addHosts(names: readonly string[], signal: AbortSignal): Promise<HostIds> {
+  async addHosts(
+    names: readonly string[],
+    signal: AbortSignal,
+    settingsOf: (name: string) => HostSettings = () => ({}),
+  ): Promise<HostIds> {
     for (const name of names) {
-      this.#owned.use(startAgent(await this.enrollHost(name, this.builds.older.binaryPath, signal), this.#clock));
+      const host = await this.enrollHost(name, this.builds.older.binaryPath, signal, settingsOf(name));
+      this.hosts.set(name, host);
+      this.#owned.use(startAgent(host, this.#clock));
     }
     const ids = await Promise.all(names.map((name) => this.waitUntilOnline(name, signal)));
     return new Map(names.map((name, index) => [name, ids[index] ?? ""]));

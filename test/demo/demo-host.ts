@@ -32,6 +32,8 @@ export interface HostOrder {
   /** `host:port` of the agent listener. */
   readonly server: string;
   readonly caFile: string;
+  /** *Units*: bytes that its agent leaves free. */
+  readonly reserveBytes?: number;
 }
 
 /** Lays out a host and enrols it with a one-time token. */
@@ -48,10 +50,20 @@ export async function createHost(order: HostOrder, token: string, signal: AbortS
   await mkdir(join(folder, "bin"), { recursive: true, mode: 0o755 });
   await mkdir(host.stateDir, { mode: 0o700 });
   await copyFile(order.binaryPath, host.binaryPath, constants.COPYFILE_EXCL);
-  const config = { servers: [order.server], ca_pem: await readFile(order.caFile, "utf8"), hostname: order.name };
+  const config = {
+    servers: [order.server],
+    ca_pem: await readFile(order.caFile, "utf8"),
+    hostname: order.name,
+    ...(order.reserveBytes === undefined ? {} : { reserve_bytes: order.reserveBytes }),
+  };
   await writeFile(host.configPath, JSON.stringify(config, null, 2));
   await run(host.binaryPath, ["enroll", ...fileArguments(host)], { env: { ROLLCALL_TOKEN: token }, signal });
   return host;
+}
+
+/** Breaks the host's configuration: an agent that runs goes on, one that starts dies. */
+export async function breakConfig(host: DemoHost): Promise<void> {
+  await writeFile(host.configPath, "{");
 }
 
 /** Keeps the host's agent running. */

@@ -54,6 +54,16 @@ test("--auto updates every host, says so a line a host and ends with one JSON li
   expect(result.bytesFetched).toBeGreaterThan(0);
 });
 
+test("--break halts the fleet update at that host and leaves the ones after it alone", { timeout: TIMEOUT_MS }, async () => {
+  const demo = startDemo("--auto", "--hosts", "2", "--break", "1");
+  const lines: string[] = [];
+  for await (const line of { [Symbol.asyncIterator]: () => demo.lines }) lines.push(line);
+  expect(await demo.exit).toEqual([1, null]);
+  expect(lines).toContainEqual(expect.stringMatching(/^demo-01: failed \(preflight_no_space: /));
+  expect(lines).toContainEqual("Halted at demo-01: preflight_no_space. Not touched after it: 1.");
+  expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({ hosts: 2, succeeded: 0, failed: 1 });
+});
+
 test("what the demo says to call can be called, and Ctrl-C leaves nothing behind", {
   timeout: TIMEOUT_MS,
 }, async () => {

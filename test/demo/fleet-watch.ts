@@ -1,5 +1,6 @@
 /** What WatchFleet has told so far, and a way to wait for what it will tell. */
 import type { Host, Job } from "../../gen/rollcall/v1/model_pb.js";
+import type { FleetUpdate } from "../../gen/rollcall/v1/rollout_pb.js";
 import type { WatchFleetResponse } from "../../gen/rollcall/v1/fleet_pb.js";
 import type { FleetClient } from "./fleet-client.ts";
 
@@ -7,6 +8,7 @@ import type { FleetClient } from "./fleet-client.ts";
 export interface FleetView {
   readonly hosts: ReadonlyMap<string, Host>;
   readonly jobs: ReadonlyMap<string, Job>;
+  readonly fleetUpdates: ReadonlyMap<string, FleetUpdate>;
 }
 
 interface Waiter {
@@ -18,6 +20,7 @@ interface Waiter {
 export class FleetWatch implements AsyncDisposable {
   readonly #hosts = new Map<string, Host>();
   readonly #jobs = new Map<string, Job>();
+  readonly #fleetUpdates = new Map<string, FleetUpdate>();
   readonly #waiters = new Set<Waiter>();
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
@@ -44,7 +47,7 @@ export class FleetWatch implements AsyncDisposable {
       };
       const abort = (): void => fail(signal.reason);
       const look = (): boolean => {
-        const found = find({ hosts: this.#hosts, jobs: this.#jobs });
+        const found = find({ hosts: this.#hosts, jobs: this.#jobs, fleetUpdates: this.#fleetUpdates });
         if (found === undefined) return false;
         settle();
         resolve(found);
@@ -88,6 +91,9 @@ export class FleetWatch implements AsyncDisposable {
         break;
       case "job":
         this.#jobs.set(change.value.id, change.value);
+        break;
+      case "fleetUpdate":
+        this.#fleetUpdates.set(change.value.id, change.value);
         break;
       case "removedHostId":
         this.#hosts.delete(change.value);

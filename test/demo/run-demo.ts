@@ -1,14 +1,16 @@
 import { systemClock } from "../../agent/clock-system.ts";
 import { computeVersion } from "../../gen/version.ts";
 import { compareWithFloor, measureFloor } from "../bench/floor.ts";
-import { stopwatchMs } from "../bench/stopwatch-clock.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
 import { buildAgents } from "./agent-builds.ts";
 import { DemoFleet, type HostIds } from "./demo-fleet.ts";
-import { RESTART_DELAY_MS } from "./demo-host.ts";
+import { breakConfig, RESTART_DELAY_MS } from "./demo-host.ts";
 import { formatGuide } from "./guide.ts";
 import type { DemoOptions } from "./options.ts";
-import { describeJob, describeMilestones, updateHost } from "./update-host.ts";
+import { rollOut } from "./roll-out.ts";
+
+/** *Units*: bytes; eight petabytes. */
+const NO_DISK_HAS_BYTES = 2 ** 53 - 1;
 
 /** Where lines for people go. */
 export type Print = (line: string) => void;
@@ -20,11 +22,14 @@ export async function runDemo(options: DemoOptions, print: Print, signal: AbortS
   print("Starting the server …");
   await using fleet = await DemoFleet.start(builds, systemClock, signal);
   const names = Array.from({ length: options.hosts }, (_, index) => `demo-${String(index + 1).padStart(2, "0")}`);
-  const ids = await fleet.addHosts(names, signal);
+  const nameOf = (number: number | undefined): string | undefined =>
+    number === undefined ? undefined : names[number - 1];
+  const settingsOf = (name: string) => (name === nameOf(options.breakHost) ? { reserveBytes: NO_DISK_HAS_BYTES } : {});
+  const ids = await fleet.addHosts(names, signal, settingsOf);
   print(
     `Hosts online: ${ids.size}, with agent ${builds.older.version}; the server's own version is ${builds.newer.version}.`,
   );
-  if (options.auto) return await updateAll(fleet, ids, print, signal);
+  if (options.auto) return await updateAll(fleet, ids, nameOf(options.breakAfterHost), print, signal);
   print(formatGuide(fleet.server, ids.values().next().value ?? ""));
   const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
   const status = await Promise.race([stopped, fleet.server.exited]);
@@ -33,24 +38,22 @@ export async function runDemo(options: DemoOptions, print: Print, signal: AbortS
   return 1;
 }
 
-async function updateAll(fleet: DemoFleet, ids: HostIds, print: Print, signal: AbortSignal): Promise<number> {
-  const startedMs = stopwatchMs();
-  const durationsMs: number[] = [];
-  let bytesFetched = 0n;
-  for (const [name, id] of ids) {
-    const result = await updateHost(fleet.client, fleet.watch, id, signal);
-    print(
-      `${name}: ${describeJob(result.job)} after ${seconds(result.elapsedMs)} (${describeMilestones(result.milestones)})`,
-    );
-    bytesFetched += result.job.bytesDone;
-    if (result.succeeded) durationsMs.push(result.elapsedMs);
-  }
-  const elapsedMs = Math.round(stopwatchMs() - startedMs);
-  await printRatio(fleet, durationsMs, print, signal);
-  const succeeded = durationsMs.length;
-  const failed = ids.size - succeeded;
+async function updateAll(
+  fleet: DemoFleet,
+  ids: HostIds,
+  breaks: string | undefined,
+  print: Print,
+  signal: AbortSignal,
+): Promise<number> {
+  const committed = async (name: string): Promise<void> => {
+    const host = fleet.hosts.get(name);
+    if (name === breaks && host !== undefined) await breakConfig(host);
+  };
+  const result = await rollOut(fleet, ids, { print, committed }, signal);
+  const { succeeded, failed, elapsedMs, bytesFetched } = result;
+  await printRatio(fleet, result.updateMs, print, signal);
   print(JSON.stringify({ hosts: ids.size, succeeded, failed, elapsedMs, bytesFetched: Number(bytesFetched) }));
-  return failed === 0 ? 0 : 1;
+  return succeeded === ids.size ? 0 : 1;
 }
 
 /** How the slowest update compares with what none can do without. */

@@ -63,7 +63,8 @@ export function describeJob(job: Job): string {
   return `${state} (${JobReason[job.reason].toLowerCase()}${detail ? `: ${detail}` : ""})`;
 }
 
-function findEndedJob(view: FleetView, jobId: string): Job | undefined {
+/** The job once it has ended. */
+export function findEndedJob(view: FleetView, jobId: string): Job | undefined {
   const job = view.jobs.get(jobId);
   return job !== undefined && ENDED.has(job.state) ? job : undefined;
 }
