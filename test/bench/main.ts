@@ -1,9 +1,10 @@
 /** `npm run bench -- SUITE …`: measurements that are too long or too noisy for `npm test`. */
 import { faultsSuite } from "./faults.ts";
 import type { Suite } from "./suite.ts";
+import { fleetSuite } from "./fleet.ts";
 import { updateSuite } from "./update.ts";
 
-const SUITES: readonly Suite[] = [faultsSuite, updateSuite];
+const SUITES: readonly Suite[] = [faultsSuite, fleetSuite, updateSuite];
 
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
