@@ -9,7 +9,7 @@ export function pageSize(asked: number): number {
 }
 
 /** Packs where the next page begins. Opaque to callers; not secret. */
-export function encodePageToken(parts: readonly string[]): string {
+function encodePageToken(parts: readonly string[]): string {
   return Buffer.from(JSON.stringify(parts)).toString("base64url");
 }
 

@@ -6,7 +6,7 @@ import type { Alert, AlertKind, NewAlert } from "../domain/alert.ts";
 import type { DispatchFacts } from "../domain/dispatch-check.ts";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { PackageVersion } from "../domain/host.ts";
-import type { HostId, JobId, SessionEpoch } from "../domain/ids.ts";
+import type { FleetUpdateId, HostId, JobId, SessionEpoch } from "../domain/ids.ts";
 import type { Job, NewJob } from "../domain/job.ts";
 import type { JobState } from "../domain/job-state.ts";
 
@@ -43,6 +43,16 @@ export interface UpdateTransaction {
   raiseAlert(alert: NewAlert): Promise<void>;
   /** Resolves the open alerts of these kinds: of a host, or of the fleet when there is none. */
   resolveAlerts(hostId: HostId | null, kinds: readonly AlertKind[]): Promise<void>;
+}
+
+/** An update that somebody asked for. */
+export interface UpdateRequest {
+  readonly hostId: HostId;
+  readonly requestedBy: string;
+  readonly ignoreQuarantine: boolean;
+  readonly fleetUpdateId: FleetUpdateId | null;
+  /** The target version when it is not given. */
+  readonly toVersion?: string;
 }
 
 /** What is known of a session that was just opened. */

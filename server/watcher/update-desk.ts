@@ -11,17 +11,7 @@ import type { Job } from "../domain/job.ts";
 import { isOpen } from "../domain/job-state.ts";
 import { isLegal } from "../domain/reduce-job.ts";
 import { applyJobEvent, settleJobEvent, writeJobAudit, type InterpreterParts } from "./job-interpreter.ts";
-import type { UpdateTransaction } from "./ports.ts";
-
-/** An update that somebody asked for. */
-export interface UpdateRequest {
-  readonly hostId: HostId;
-  readonly requestedBy: string;
-  readonly ignoreQuarantine: boolean;
-  readonly fleetUpdateId: FleetUpdateId | null;
-  /** The target version when it is not given. */
-  readonly toVersion?: string;
-}
+import type { UpdateRequest, UpdateTransaction } from "./ports.ts";
 
 export class UpdateDesk {
   readonly #parts: InterpreterParts;

@@ -3,8 +3,7 @@ import type { FleetHost, FleetHostState, FleetUpdate, FleetUpdatePolicy, Halt } 
 import type { FleetUpdateId, HostId, JobId } from "../domain/ids.ts";
 import type { Job } from "../domain/job.ts";
 import type { FleetSnapshot } from "../domain/plan-fleet-update.ts";
-import type { UpdateRequest } from "../watcher/update-desk.ts";
-import type { UpdateTransaction } from "../watcher/ports.ts";
+import type { UpdateRequest, UpdateTransaction } from "../watcher/ports.ts";
 
 /** A host chosen for a fleet update. */
 export interface ChosenHost {
