@@ -193,7 +193,10 @@ export function certificateNames(config: Config, hostname: string): readonly str
   const publicName = isWebTls(config) ? publicHostname(config) : undefined;
   return [
     ...new Set([
-      ...["localhost", "127.0.0.1", "::1", hostname],
+      "localhost",
+      "127.0.0.1",
+      "::1",
+      hostname,
       ...listen.filter((host) => !isWildcard(host)),
       ...urls,
       ...(publicName === undefined ? [] : [unbracketed(publicName)]),
@@ -207,7 +210,10 @@ export function webHostnames(config: Config, hostname: string): ReadonlySet<stri
   const publicName = publicHostname(config);
   return new Set(
     [
-      ...["localhost", "127.0.0.1", "[::1]", hostname],
+      "localhost",
+      "127.0.0.1",
+      "[::1]",
+      hostname,
       ...(isWildcard(host) ? [] : [host.includes(":") ? `[${host}]` : host]),
       ...(publicName === undefined ? [] : [publicName]),
     ].map((name) => name.toLowerCase()),

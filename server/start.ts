@@ -161,7 +161,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     reader,
     updates: desk,
     rollout: new FleetDesk({ store: fleetStore, random, changes: feed, wake: wakeFleetLoop }),
-    removeHost: (hostId: HostId, actor: string) => removeHost(interpreter, agents.disconnect, hostId, actor),
+    removeHost: (hostId: HostId, actor: string) =>
+      removeHost(interpreter, (id, reason) => agents.disconnect(id, reason), hostId, actor),
     acknowledgeAlert: (id: string, actor: string) => acknowledgeAlert(interpreter, id, actor),
     setTargetVersion: async (chosen: string, actor: string) => {
       const release = await catalog.setTargetVersion(chosen, version, actor);

@@ -23,7 +23,7 @@ export async function lockAccounts(tx: Transaction<Db>): Promise<void> {
 }
 
 /** A row as the domain sees it. */
-export function toUser(row: Selectable<UsersTable>): User {
+function toUser(row: Selectable<UsersTable>): User {
   return {
     id: row.id,
     username: row.username,

@@ -48,10 +48,12 @@ export class ServingStatus {
     this.#wakers.add(wake);
     signal.addEventListener("abort", wake, { once: true });
     try {
-      yield this.of(service) ?? Status.SERVICE_UNKNOWN;
-      if (this.#isStopping || signal.aborted) return;
-      await changed;
-      if (!signal.aborted) yield this.of(service) ?? Status.SERVICE_UNKNOWN;
+      const told = this.of(service) ?? Status.SERVICE_UNKNOWN;
+      yield told;
+      // It may have begun to stop while the first answer was on its way.
+      if (!this.#isStopping && !signal.aborted) await changed;
+      const current = this.of(service) ?? Status.SERVICE_UNKNOWN;
+      if (!signal.aborted && current !== told) yield current;
     } finally {
       signal.removeEventListener("abort", wake);
       this.#wakers.delete(wake);

@@ -116,7 +116,6 @@ async function outcomeOf(method: DescMethod, headers: Headers): Promise<"let in"
     if (method.methodKind === "unary") {
       await web.unary(method as never, leaving.signal, 10_000, headers, create(method.input) as never);
     } else {
-      // oxlint-disable-next-line typescript/require-await -- what a transport takes is asynchronous
       const requests = async function* () {
         yield create(method.input);
       };
@@ -146,7 +145,6 @@ function expected(method: DescMethod, identity: Identity): "let in" | "unauthent
 }
 
 async function servedBy(transport: Transport): Promise<readonly string[]> {
-  // oxlint-disable-next-line typescript/require-await -- what a transport takes is asynchronous
   const requests = async function* () {
     yield create(ServerReflectionRequestSchema, { messageRequest: { case: "listServices", value: "" } });
   };
