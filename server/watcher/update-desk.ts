@@ -6,7 +6,7 @@ import { AGENT_PACKAGE } from "../domain/host.ts";
 import { findDispatchRefusal, type DispatchRefusal } from "../domain/dispatch-check.ts";
 import type { Random } from "../domain/clock.ts";
 import { RefusedError } from "../domain/errors.ts";
-import type { FleetUpdateId, HostId, JobId } from "../domain/ids.ts";
+import type { HostId, JobId } from "../domain/ids.ts";
 import type { Job } from "../domain/job.ts";
 import { isOpen } from "../domain/job-state.ts";
 import { isLegal } from "../domain/reduce-job.ts";
