@@ -54,7 +54,10 @@ export class BuiltFleet implements AsyncDisposable {
     // Copies, so that no fault and no later build touches what is run here.
     const { older, newer } = await copyBuilds(builds, folder);
     const fleet = owned.use(await DemoFleet.start({ older, newer }, systemClock, signal));
+    const earliest = join(folder, "earliest");
+    await writeFile(earliest, buildVersionElf(EARLIEST_VERSION));
     const versions: BuiltVersions = {
+      earliest: { version: EARLIEST_VERSION, sha256: (await digestFile(earliest)).sha256 },
       older: { version: older.version, sha256: (await digestFile(older.binaryPath)).sha256 },
       newer: { version: newer.version, sha256: (await digestFile(newer.binaryPath)).sha256 },
     };
@@ -73,13 +76,12 @@ export class BuiltFleet implements AsyncDisposable {
       fleet: this.#fleet.client,
       server: { agents: this.#fleet.server.agents, caPem: this.#caPem },
     });
-    const earliest = buildVersionElf(EARLIEST_VERSION);
     await link(this.#olderBinary, host.paths.binary);
-    await writeFile(host.paths.old, earliest, { mode: 0o755 });
+    await writeFile(host.paths.old, buildVersionElf(EARLIEST_VERSION), { mode: 0o755 });
     await writeJournal(host.paths, {
       state: "confirmed",
       jobId: EARLIER_JOB,
-      fromSha256: (await digestFile(host.paths.old)).sha256,
+      fromSha256: this.#versions.earliest.sha256,
       toSha256: this.#versions.older.sha256,
       fromVersion: EARLIEST_VERSION,
       toVersion: this.#versions.older.version,

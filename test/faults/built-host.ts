@@ -21,20 +21,22 @@ interface BuiltVersion {
   readonly sha256: string;
 }
 
-/** From which build to which. */
+/** From which build to which, and what was there before both. */
 export interface BuiltVersions {
+  readonly earliest: BuiltVersion;
   readonly older: BuiltVersion;
   readonly newer: BuiltVersion;
 }
 
 /** What an interruption left on the disk. */
 interface Remains {
-  readonly standing: keyof BuiltVersions;
+  readonly standing: "older" | "newer";
   readonly journal: Journal | undefined;
 }
 
 /** *Units*: milliseconds. Shorter than a service manager's: only the order of things matters here. */
 const RESTART_DELAY_MS = 20;
+const KNOWN: readonly (keyof BuiltVersions)[] = ["earliest", "older", "newer"];
 const ENDED: ReadonlySet<JobState> = new Set([
   JobState.SUCCEEDED,
   JobState.FAILED,
@@ -78,10 +80,10 @@ export class BuiltHost {
     const problems: string[] = [];
     const standing = await this.#versionAt(binary);
     const kept = await this.#versionAt(old);
-    if (standing === undefined) return ["the binary is missing or not whole"];
+    if (standing !== "older" && standing !== "newer") return [`the binary is ${standing ?? "missing or not whole"}`];
     if (standing === "newer" && kept !== "older")
       problems.push("the newer version stands, and `.old` is not the older");
-    if (!(await exists(old))) problems.push("`.old` is missing");
+    if (kept === undefined) problems.push("`.old` is missing or not whole");
     const journal = await readJournal(this.#host.paths);
     if (journal === undefined) problems.push("the journal cannot be read");
     if (standing === "newer" && journal?.toSha256 !== this.#versions.newer.sha256)
@@ -173,8 +175,7 @@ export class BuiltHost {
 
   async #versionAt(path: string): Promise<keyof BuiltVersions | undefined> {
     const digest = await digestFile(path).catch(() => undefined);
-    if (digest?.sha256 === this.#versions.older.sha256) return "older";
-    return digest?.sha256 === this.#versions.newer.sha256 ? "newer" : undefined;
+    return KNOWN.find((name) => this.#versions[name].sha256 === digest?.sha256);
   }
 }
 
