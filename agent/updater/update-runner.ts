@@ -32,9 +32,9 @@ import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
 import type { Clock, Random } from "../clock.ts";
 import { describeError, type Log } from "../log.ts";
 import type { CheckedRelease } from "./check-release.ts";
+import { confirmPersistently } from "./confirm-persistently.ts";
 import { activeJobOf, progressOf, type JobState, type RunningJob } from "./job-state.ts";
 import { stageRelease } from "./stage-release.ts";
-import { systemErrorCode } from "./system-error.ts";
 import { UpdateError } from "./update-error.ts";
 import { UPDATE_LIMITS, type UpdateLimits } from "./update-limits.ts";
 import type { UpdateLink } from "./update-link.ts";
@@ -302,22 +302,12 @@ export class UpdateRunner implements AsyncDisposable {
   }
 
   async #confirm(jobId: string): Promise<void> {
-    const { platform, clock, log } = this.#options;
-    while (this.#unconfirmedJobId === jobId && !this.#stopped.signal.aborted) {
-      try {
-        const isConfirmed = await platform.confirm(jobId);
-        this.#unconfirmedJobId = undefined;
-        if (isConfirmed) this.#lastUpdate ??= succeededLastUpdate(jobId);
-        log[isConfirmed ? "info" : "warn"](isConfirmed ? "update_confirmed" : "update_not_confirmed", {
-          job_id: jobId,
-        });
-      } catch (error) {
-        log.error("confirm_failed", { job_id: jobId, cause: describeError(error) });
-        // Only what the disk said may be otherwise the next time.
-        if (systemErrorCode(error) === undefined) this.#unconfirmedJobId = undefined;
-        await clock.sleep(this.#limits.confirmPauseMs, this.#stopped.signal).catch(() => undefined);
-      }
-    }
+    if (this.#unconfirmedJobId !== jobId) return;
+    const { signal } = this.#stopped;
+    const context = { ...this.#options, pauseMs: this.#limits.confirmPauseMs, signal };
+    const isConfirmed = await confirmPersistently(jobId, context);
+    if (!signal.aborted) this.#unconfirmedJobId = undefined;
+    if (isConfirmed) this.#lastUpdate ??= succeededLastUpdate(jobId);
   }
 
   #repeatOutcome(ended: LastUpdate): void {
