@@ -45,7 +45,7 @@ export function createFleetStore(db: Kysely<Db>, options: UpdateStoreOptions) {
 function bindTransaction(tx: Transaction<Db>, options: UpdateStoreOptions, changedAlerts: string[]) {
   return {
     ...bindUpdateTransaction(tx, options, changedAlerts),
-    isLeaseInForce: (epoch: bigint) => isLeaseInForce(tx, LEASE, options.replicaId, epoch),
+    isLeaseInForce: (epoch: bigint) => isLeaseInForce(tx, LEASE, options.replicaId, epoch, options.durations.leaseMs),
     findTargetVersion: () => findTargetVersion(tx, AGENT_PACKAGE),
     findRunning: () => lockStartsAndFindRunning(tx),
     chooseBehind: (toVersion: string) => chooseBehind(tx, toVersion),

@@ -31,15 +31,23 @@ export async function holdLease(
   return rows[0]?.epoch;
 }
 
-/** True while this holder's epoch is in force; it stays so until the transaction ends. */
+/**
+ * True while this holder's epoch is in force; it stays so until the transaction ends.
+ *
+ * The row is locked until then, so a holder that stands still within its transaction
+ * would keep the lease for as long as it does: the database ends the transaction once
+ * it idled for the life of a lease.
+ */
 export async function isLeaseInForce(
   tx: Transaction<Db>,
   name: string,
   holder: ReplicaId,
   epoch: bigint,
+  lifeMs: number,
 ): Promise<boolean> {
   const { rows } = await sql`
-    select from leases where name = ${name} and holder = ${holder} and epoch = ${epoch} and expires_at > clock_timestamp() for share
+    select set_config('idle_in_transaction_session_timeout', ${String(lifeMs)}::text, true) from leases
+    where name = ${name} and holder = ${holder} and epoch = ${epoch} and expires_at > clock_timestamp() for share
   `.execute(tx);
   return rows.length > 0;
 }

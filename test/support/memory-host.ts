@@ -11,8 +11,9 @@ import { LinkKeeper } from "../../agent/link-keeper.ts";
 import { openChannel } from "../../agent/stream/channel.ts";
 import { runSessionLoop, SESSION_LOOP_LIMITS, type SessionLoopLimits } from "../../agent/stream/session-loop.ts";
 import { UPDATE_LIMITS, type UpdateLimits } from "../../agent/updater/update-limits.ts";
-import type { Settlement } from "../../agent/updater/update-platform.ts";
+import type { Settlement, SwapOrder } from "../../agent/updater/update-platform.ts";
 import { UpdateRunner } from "../../agent/updater/update-runner.ts";
+import type { JobReason } from "../../gen/rollcall/v1/model_pb.js";
 import { FakePlatform } from "../agent/fake-platform.ts";
 import { RecordingLog } from "../agent/recording-log.ts";
 
@@ -28,6 +29,8 @@ export interface MemoryHostOptions {
   readonly updateLimits?: UpdateLimits;
   /** Prepares the platform of each process, to make a step wait or fail. */
   readonly prepare?: (platform: FakePlatform) => void;
+  /** The new version never comes up: the host is back on the old one, and says why. */
+  readonly rollsBack?: JobReason;
 }
 
 export class MemoryHost implements AsyncDisposable {
@@ -60,11 +63,17 @@ export class MemoryHost implements AsyncDisposable {
       const [order] = platform.swaps;
       if (order !== undefined) {
         this.swaps += 1;
-        this.version = order.toVersion;
-        settlement = { kind: "unconfirmed", jobId: order.jobId, toVersion: order.toVersion };
+        settlement = this.#settle(order);
       }
       await systemClock.sleep(this.#options.restartMs, this.#stop.signal).catch(() => undefined);
     }
+  }
+
+  #settle({ jobId, toVersion }: SwapOrder): Settlement {
+    const { rollsBack } = this.#options;
+    if (rollsBack !== undefined) return { kind: "ended", jobId, outcome: "rolledBack", reason: rollsBack, details: {} };
+    this.version = toVersion;
+    return { kind: "unconfirmed", jobId, toVersion };
   }
 
   async #runProcess(platform: FakePlatform, settlement: Settlement): Promise<void> {

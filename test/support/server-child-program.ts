@@ -1,4 +1,5 @@
 /** The server's process with durations that suit a test. Otherwise as `server/main.ts`. */
+import { flushCompileCache } from "node:module";
 import { systemClock } from "../../server/clock-system.ts";
 import { readConfig } from "../../server/config.ts";
 import { DEFAULT_DURATIONS, type Durations } from "../../server/domain/durations.ts";
@@ -20,3 +21,5 @@ const server = await startServer({
   limits: JSON.parse(process.env["TEST_LIMITS"] ?? "{}") as Partial<ListenerLimits>,
 });
 process.stdout.write(`${JSON.stringify({ web: server.web, agents: server.agents })}\n`);
+// It is killed sooner or later: what it compiled is kept for the next one now, or never.
+flushCompileCache();

@@ -11,6 +11,9 @@ import type { ListenerLimits } from "../../server/stream/limits.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
 import { createFleetClient } from "./control-plane.ts";
 
+/** Halves what a start costs: tests start hundreds of servers. */
+const COMPILE_CACHE = join(repositoryRoot, "node_modules", ".cache", "rollcall-test-server");
+
 /** What a server child is started with. */
 export interface ServerChildOptions {
   readonly dataDir: string;
@@ -42,6 +45,7 @@ export class ServerChild implements AsyncDisposable {
     const child = spawn(process.execPath, [join(repositoryRoot, "test", "support", "server-child-program.ts")], {
       env: {
         PATH: process.env["PATH"],
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
         ROLLCALL_DATA_DIR: dataDir,
         ROLLCALL_RELEASES_DIR: releasesDir,
         ROLLCALL_VERSION: version,
@@ -93,6 +97,20 @@ export class ServerChild implements AsyncDisposable {
     return child.signalCode;
   }
 
+  /** Resolves once its log holds `text`. */
+  async untilLogged(text: string): Promise<void> {
+    while (!this.#stderr.includes(text)) await once(this.#stderrOf(), "data");
+  }
+
+  /** Makes it stand still, as a machine that is frozen. */
+  freeze(): void {
+    this.#running().kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#running().kill("SIGCONT");
+  }
+
   /** As a power cut for this process. */
   async kill(): Promise<void> {
     this.#process?.kill("SIGKILL");
@@ -101,6 +119,17 @@ export class ServerChild implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
+  }
+
+  #stderrOf(): NonNullable<ChildProcess["stderr"]> {
+    const { stderr } = this.#running();
+    if (stderr === null) throw new Error("the server's log is not read");
+    return stderr;
+  }
+
+  #running(): ChildProcess {
+    if (this.#process === undefined) throw new Error("the server was not started yet");
+    return this.#process;
   }
 
   #known(): Ready {

@@ -1,0 +1,123 @@
+/**
+ * A server in a process of its own, on a database of its own, and hosts with real
+ * sessions: a fleet whose server a test may kill, freeze and start again.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SESSION_LOOP_LIMITS, type SessionLoopLimits } from "../../agent/stream/session-loop.ts";
+import type { Durations } from "../../server/domain/durations.ts";
+import { NEW_VERSION, OLD_VERSION } from "./control-plane.ts";
+import { enrollHost } from "./host-enrollment.ts";
+import { MemoryHost, type MemoryHostOptions } from "./memory-host.ts";
+import { ServerChild } from "./server-child.ts";
+import { createTestDatabase, type TestDatabase } from "./test-database.ts";
+import { writeTestRelease } from "./test-release.ts";
+import { buildVersionElf } from "./tiny-elf.ts";
+
+const ARTIFACT_BYTES = 100_000;
+
+/** Hosts of a server that comes back at once need not wait for seconds. */
+const QUICK_RETURN: SessionLoopLimits = {
+  ...SESSION_LOOP_LIMITS,
+  backoff: { ...SESSION_LOOP_LIMITS.backoff, firstMs: 200, greatestMs: 500, greatestUrgentMs: 500 },
+};
+
+/** What a host is made of, besides its place. */
+export type ChildFleetHostOptions = Partial<
+  Pick<MemoryHostOptions, "version" | "prepare" | "rollsBack" | "loopLimits">
+>;
+
+/** A host, its id and what it shows to be let in. */
+export interface ChildFleetHost {
+  readonly hostId: string;
+  readonly credential: string;
+  readonly host: MemoryHost;
+}
+
+export class ChildFleet implements AsyncDisposable {
+  readonly folder: string;
+  readonly releasesDir: string;
+  readonly database: TestDatabase;
+  readonly #durations: Partial<Durations>;
+  readonly #parts: AsyncDisposableStack;
+
+  private constructor(
+    folder: string,
+    database: TestDatabase,
+    durations: Partial<Durations>,
+    parts: AsyncDisposableStack,
+  ) {
+    this.folder = folder;
+    this.releasesDir = join(folder, "releases");
+    this.database = database;
+    this.#durations = durations;
+    this.#parts = parts;
+  }
+
+  static async create(durations: Partial<Durations> = {}): Promise<ChildFleet> {
+    await using parts = new AsyncDisposableStack();
+    const folder = await mkdtemp(join(tmpdir(), "rollcall-child-fleet-"));
+    parts.defer(() => rm(folder, { recursive: true, force: true }));
+    const artifact = buildVersionElf(NEW_VERSION, ARTIFACT_BYTES);
+    await writeTestRelease(join(folder, "releases"), { version: NEW_VERSION, sequence: 2, artifact });
+    const database = parts.use(await createTestDatabase());
+    return new ChildFleet(folder, database, durations, parts.move());
+  }
+
+  /** A server with a data directory of this name, not started yet. */
+  addServer(name: string): ServerChild {
+    return this.#parts.use(
+      new ServerChild({
+        dataDir: join(this.folder, name),
+        releasesDir: this.releasesDir,
+        version: NEW_VERSION,
+        databaseUrl: this.database.url,
+        durations: this.#durations,
+      }),
+    );
+  }
+
+  /** Gives a host of this name its id and its credential. */
+  async enrol(server: ServerChild, hostname: string): Promise<Omit<ChildFleetHost, "host">> {
+    const { hostId, credential } = await enrollHost(
+      await server.fleet(),
+      { agents: server.agents, caPem: await server.caPem() },
+      hostname,
+    );
+    return { hostId, credential };
+  }
+
+  /** An enrolled host that is connected to this server. */
+  async addHost(server: ServerChild, hostname: string, options: ChildFleetHostOptions = {}): Promise<ChildFleetHost> {
+    const enrolled = await this.enrol(server, hostname);
+    return { ...enrolled, host: await this.connect(server, hostname, enrolled.credential, options) };
+  }
+
+  /** The agent of a host that is enrolled already, once it is connected. */
+  async connect(
+    server: ServerChild,
+    hostname: string,
+    credential: string,
+    options: ChildFleetHostOptions = {},
+  ): Promise<MemoryHost> {
+    const host = this.#parts.use(
+      new MemoryHost({
+        hostname,
+        version: OLD_VERSION,
+        server: server.agents,
+        caPem: await server.caPem(),
+        credential,
+        restartMs: 50,
+        loopLimits: QUICK_RETURN,
+        ...options,
+      }),
+    );
+    await host.log.until("connected");
+    return host;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#parts.disposeAsync();
+  }
+}
