@@ -54,7 +54,9 @@ test("--auto updates every host, says so a line a host and ends with one JSON li
   expect(result.bytesFetched).toBeGreaterThan(0);
 });
 
-test("--break halts the fleet update at that host and leaves the ones after it alone", { timeout: TIMEOUT_MS }, async () => {
+test("--break halts the fleet update at that host and leaves the ones after it alone", {
+  timeout: TIMEOUT_MS,
+}, async () => {
   const demo = startDemo("--auto", "--hosts", "2", "--break", "1");
   const lines: string[] = [];
   for await (const line of { [Symbol.asyncIterator]: () => demo.lines }) lines.push(line);
