@@ -43,16 +43,20 @@ export class Link {
     return this.#server;
   }
 
-  /** Sends the first message. */
+  /** Sends the first message. A server that is stopped shakes no hands, so it never gets one. */
   open(hello: Hello, hostId: HostId): void {
-    this.#toServer(() => {
+    const canShakeHands = (): boolean => !this.#server.isStopped;
+    this.#toServer(canShakeHands, () => {
       this.#session = new ServerSession(this.#server, this, hostId, hello.instanceId);
       this.#session.serve(hello);
     });
   }
 
   report(progress: UpdateProgress): void {
-    this.#toServer(() => this.#session?.heard(progress));
+    this.#toServer(
+      () => true,
+      () => this.#session?.heard(progress),
+    );
   }
 
   /** The server's message to the agent. False once its side has ended. */
@@ -106,12 +110,12 @@ export class Link {
     this.#session?.ended();
   }
 
-  #toServer(work: () => void): void {
+  #toServer(isTaken: () => boolean, work: () => void): void {
     const atMs = Math.max(this.#toServerFreeAtMs, this.#arrivalMs());
     this.#toServerFreeAtMs = atMs;
     if (!Number.isFinite(atMs)) return;
     this.#time.after(atMs - this.#time.nowMs, () => {
-      if (this.#isOpenForServer && this.#isOpenForAgent) this.#server.run(work);
+      if (this.#isOpenForServer && this.#isOpenForAgent && isTaken()) this.#server.run(work);
     });
   }
 
