@@ -31,13 +31,13 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
   readonly #store: IdentityStore;
   readonly #key: Uint8Array;
   readonly #random: Random;
-  readonly #hostEnrolled: (hostId: HostId) => void;
+  readonly #hostChanged: (hostId: HostId) => void;
 
-  constructor(store: IdentityStore, key: Uint8Array, random: Random, hostEnrolled: (hostId: HostId) => void) {
+  constructor(store: IdentityStore, key: Uint8Array, random: Random, hostChanged: (hostId: HostId) => void) {
     this.#store = store;
     this.#key = key;
     this.#random = random;
-    this.#hostEnrolled = hostEnrolled;
+    this.#hostChanged = hostChanged;
   }
 
   async verify(bearer: string): Promise<HostIdentity> {
@@ -61,6 +61,7 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
       await tx.markIdentityDuplicated(hostId);
       await tx.raiseAlert({ kind: "duplicate_identity", hostId, reason: "an older credential was used" });
     });
+    this.#hostChanged(hostId);
     throw refused();
   }
 
@@ -80,7 +81,7 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
         details: { hostname: request.hostname, token_id: tokenId },
       });
     });
-    this.#hostEnrolled(hostId);
+    this.#hostChanged(hostId);
     return { hostId, credential: deriveCredential(this.#key, { hostId, generation: 1 }) };
   }
 

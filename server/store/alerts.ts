@@ -62,18 +62,20 @@ export async function raiseOfflineAlerts(tx: Transaction<Db>): Promise<readonly 
 }
 
 /** Clears the mark of duplicated identities that were quiet for a while, and their alerts. */
-export async function forgetQuietDuplicates(tx: Transaction<Db>, quietMs: number): Promise<readonly string[]> {
-  const { rows } = await sql<{ id: string }>`
-    with quiet as (
-      update hosts set identity_duplicated_at = null
-      where identity_duplicated_at < clock_timestamp() - ${milliseconds(quietMs)}
-      returning id
-    )
-    update alerts set resolved_at = clock_timestamp()
-    where kind = 'duplicate_identity' and resolved_at is null and host_id in (select id from quiet)
-    returning id
-  `.execute(tx);
-  return rows.map((row) => row.id);
+export async function forgetQuietDuplicates(
+  tx: Transaction<Db>,
+  quietMs: number,
+): Promise<{ readonly hostIds: readonly HostId[]; readonly alertIds: readonly string[] }> {
+  const quiet = await tx
+    .updateTable("hosts")
+    .set({ identity_duplicated_at: null })
+    .where("identity_duplicated_at", "<", sql<Date>`clock_timestamp() - ${milliseconds(quietMs)}`)
+    .returning("id")
+    .execute();
+  const hostIds = quiet.map((host) => host.id);
+  const alertIds: string[] = [];
+  for (const id of hostIds) alertIds.push(...(await resolveAlerts(tx, id, ["duplicate_identity"])));
+  return { hostIds, alertIds };
 }
 
 /** Notes who has seen an alert; the first one stays. `undefined` when it is unknown. */

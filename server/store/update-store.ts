@@ -107,15 +107,15 @@ export function createDeadlineStore(db: Kysely<Db>, options: UpdateStoreOptions)
     touchHosts: () => answered(touchHosts(db, replicaId)),
     recordAdoption: () => answered(recordAdoption(db)),
     reviewHosts: async () => {
-      const changed = await answered(
-        db
-          .transaction()
-          .execute(async (tx) => [
-            ...(await raiseOfflineAlerts(tx)),
-            ...(await forgetQuietDuplicates(tx, durations.quietDuplicateMs)),
-          ]),
+      const { offline, quiet } = await answered(
+        db.transaction().execute(async (tx) => ({
+          offline: await raiseOfflineAlerts(tx),
+          quiet: await forgetQuietDuplicates(tx, durations.quietDuplicateMs),
+        })),
       );
+      const changed = [...offline, ...quiet.alertIds];
       if (changed.length > 0) alertsChanged(changed);
+      return quiet.hostIds;
     },
   };
 }

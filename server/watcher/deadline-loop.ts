@@ -32,8 +32,9 @@ interface Reading {
 export class DeadlineLoop implements AsyncDisposable {
   readonly #parts: DeadlineLoopParts;
   #last: Reading | undefined;
-  #touchedHostsAtMs = 0;
-  #touchedReplicaAtMs = 0;
+  // The first tick notes both: what was noted last may be of long ago.
+  #touchedHostsAtMs = Number.NEGATIVE_INFINITY;
+  #touchedReplicaAtMs = Number.NEGATIVE_INFINITY;
   #timer: Disposable | undefined;
   #running: Promise<void> = Promise.resolve();
   #isStopped = false;
@@ -124,7 +125,7 @@ export class DeadlineLoop implements AsyncDisposable {
   async #tellGoneOffline(previous: Reading): Promise<void> {
     const hostIds = await this.#parts.deadlines.listGoneOffline(new Date(previous.databaseMs));
     for (const hostId of hostIds) this.#parts.changes.hostChanged(hostId);
-    await this.#parts.deadlines.reviewHosts();
+    for (const hostId of await this.#parts.deadlines.reviewHosts()) this.#parts.changes.hostChanged(hostId);
   }
 
   async #touch(nowMs: number): Promise<void> {

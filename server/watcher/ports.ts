@@ -83,8 +83,8 @@ export interface DeadlineStore {
   shiftDeadlines(jumpMs: number): Promise<void>;
   touchReplica(): Promise<void>;
   touchHosts(): Promise<void>;
-  /** Raises `host_offline` for whoever went offline, and forgets duplicates that were quiet. */
-  reviewHosts(): Promise<void>;
+  /** Raises `host_offline` for whoever went offline, and forgets duplicates that were quiet: those hosts. */
+  reviewHosts(): Promise<readonly HostId[]>;
   /** Notes how many hosts run each version today. */
   recordAdoption(): Promise<void>;
 }

@@ -55,7 +55,7 @@ export function createMemoryStore(options: StoreOptions): StorePorts {
       shiftDeadlines: (jumpMs) => change(() => shiftDeadlines(db, jumpMs)),
       touchReplica: () => change(() => db.write("replicas", replicaId, { aliveAtMs: db.nowMs })),
       touchHosts: async () => undefined,
-      reviewHosts: async () => undefined,
+      reviewHosts: async () => [],
       recordAdoption: async () => undefined,
       takeOverSessions: () => change(() => takeOverSessions(db, replicaId, durations.startGraceMs)),
     },

@@ -16,7 +16,7 @@ function twoClocks() {
     shiftDeadlines: async (jumpMs) => void calls.push(`shift ${Math.round(jumpMs)}`),
     touchReplica: async () => undefined,
     touchHosts: async () => undefined,
-    reviewHosts: async () => undefined,
+    reviewHosts: async () => [],
     recordAdoption: async () => undefined,
   };
   const store = {
