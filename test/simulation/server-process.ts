@@ -56,6 +56,7 @@ export class ServerProcess {
   readonly #start: () => Promise<void>;
   #state: "starting" | "running" | "stopped" | "dead" = "starting";
   #isReady = false;
+  #slowCalls = 0;
   #backlog: (() => void)[] = [];
 
   constructor(world: ServerWorld, replicaId: ReplicaId) {
@@ -116,6 +117,11 @@ export class ServerProcess {
   /** True while it takes streams and requests. */
   get isServing(): boolean {
     return this.#state === "running" && this.#isReady;
+  }
+
+  /** True while its database keeps it waiting. */
+  get isHeldUp(): boolean {
+    return this.#slowCalls > 0;
   }
 
   get isStopped(): boolean {
@@ -185,7 +191,9 @@ export class ServerProcess {
 
   async #beSlow(): Promise<void> {
     const { time, dice } = this.#world;
+    this.#slowCalls += 1;
     await time.pause(dice.chance(0.1) ? dice.whole(1_000, 9_000) : dice.whole(1, 300));
+    this.#slowCalls -= 1;
     if (this.#state !== "running") await this.#whileStopped();
   }
 

@@ -71,7 +71,7 @@ export class World {
 
   /** True while a server does its work. */
   get isServed(): boolean {
-    return this.#servers.some((server) => server.isServing);
+    return this.#servers.some((server) => server.isServing && !server.isHeldUp);
   }
 
   /** True when nothing is left to do. */
