@@ -103,8 +103,13 @@ describe("a fleet update", () => {
     let inFlight = 0;
     let most = 0;
     const counting = (platform: FakePlatform): void => {
-      platform.before("openStage", () => void (most = Math.max(most, (inFlight += 1))));
-      platform.before("swap", () => void (inFlight -= 1));
+      platform.before("openStage", () => {
+        inFlight += 1;
+        most = Math.max(most, inFlight);
+      });
+      platform.before("swap", () => {
+        inFlight -= 1;
+      });
     };
     for (const name of ["c", "a", "b"]) await addHost(name, { prepare: counting });
     await addHost("current", { version: NEW_VERSION });
@@ -237,7 +242,7 @@ describe("a host", () => {
   });
 
   test("that is removed before its turn is skipped", async () => {
-    const first = await addHost("a", { prepare: (platform) => void platform.before("probe", () => removed) });
+    const first = await addHost("a", { prepare: (platform) => platform.before("probe", () => removed) });
     const second = await addHost("b");
     const third = await addHost("c");
     const { promise: removed, resolve } = Promise.withResolvers<void>();
