@@ -45,10 +45,19 @@ export async function claimDueJobs(
   return rows.map((row) => ({ job: toJob(row as JobsTable & typeof row), isMaximumAge: row.is_maximum_age }));
 }
 
-/** Gives every open job at least this long from now: no server ran, or it stood still. */
-export async function graceDeadlines(db: Executor, graceMs: number): Promise<void> {
+/**
+ * Gives every open job time: no server ran, or it stood still. A job that is only
+ * dispatched gets more than the others: its host may know nothing of it, and then it
+ * is in no hurry to come back.
+ */
+export async function graceDeadlines(
+  db: Executor,
+  grace: { readonly openMs: number; readonly dispatchedMs: number },
+): Promise<void> {
   await sql`
-    update jobs set deadline_at = greatest(deadline_at, clock_timestamp() + ${milliseconds(graceMs)}) where ended_at is null
+    update jobs set deadline_at = greatest(deadline_at, clock_timestamp() +
+      case state when 'dispatched' then ${milliseconds(grace.dispatchedMs)} else ${milliseconds(grace.openMs)} end)
+    where ended_at is null
   `.execute(db);
 }
 

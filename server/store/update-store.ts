@@ -101,7 +101,8 @@ export function createDeadlineStore(db: Kysely<Db>, options: UpdateStoreOptions)
     takeOverSessions: () => db.transaction().execute((tx) => takeOverSessions(tx, replicaId, durations.startGraceMs)),
     readClock: () => answered(readDatabaseClock(db)),
     listGoneOffline: (after: Date) => answered(listGoneOffline(db, after)),
-    graceDeadlines: (graceMs: number) => answered(graceDeadlines(db, graceMs)),
+    graceDeadlines: (graceMs: number) =>
+      answered(graceDeadlines(db, { openMs: graceMs, dispatchedMs: durations.startGraceMs + graceMs })),
     shiftDeadlines: (jumpMs: number) => answered(db.transaction().execute((tx) => shiftDeadlines(tx, jumpMs))),
     touchReplica: () => answered(touchReplica(db, replicaId)),
     touchHosts: () => answered(touchHosts(db, replicaId)),

@@ -79,6 +79,7 @@ export interface DeadlineStore {
   readClock(): Promise<Date>;
   /** Hosts that went offline after `after` and until now. */
   listGoneOffline(after: Date): Promise<readonly HostId[]>;
+  /** Gives open jobs at least this long; those whose hosts may know nothing of them, until these must be back too. */
   graceDeadlines(graceMs: number): Promise<void>;
   shiftDeadlines(jumpMs: number): Promise<void>;
   touchReplica(): Promise<void>;
