@@ -61,17 +61,36 @@ export async function graceDeadlines(
   `.execute(db);
 }
 
-/** Moves everything that waits for an instant along with a clock that jumped. */
-export async function shiftDeadlines(tx: Transaction<Db>, jumpMs: number): Promise<void> {
+/** What a jump of the clock is made good with. *Units*: milliseconds. */
+export interface JumpTimes {
+  readonly progressDeadlineMs: number;
+  readonly greatestJobAgeMs: number;
+  readonly offlineAfterMs: number;
+  /** The furthest ahead that a host's end of grace ever lies. */
+  readonly startGraceMs: number;
+}
+
+/**
+ * Makes a jump of the clock good: no instant that was written by the clock as it was
+ * tells anything now, so open jobs get their full time again and hosts that were not
+ * offline get theirs. Instants that were written since are not told apart, and two
+ * servers may both notice: doing it twice does what doing it once does.
+ */
+export async function absorbClockJump(tx: Transaction<Db>, jumpMs: number, times: JumpTimes): Promise<void> {
+  const lastDeadline = sql`clock_timestamp() + ${milliseconds(times.greatestJobAgeMs)}`;
   await sql`
-    update jobs set deadline_at = deadline_at + ${milliseconds(jumpMs)},
-      last_deadline_at = last_deadline_at + ${milliseconds(jumpMs)}
+    update jobs set deadline_at = clock_timestamp() + ${milliseconds(times.progressDeadlineMs)},
+      last_deadline_at = case when last_deadline_at between clock_timestamp() and ${lastDeadline}
+        then greatest(last_deadline_at, clock_timestamp() + ${milliseconds(times.progressDeadlineMs)})
+        else ${lastDeadline} end
     where ended_at is null
   `.execute(tx);
-  // Only those who had not gone offline by the clock as it was.
   await sql`
-    update hosts set offline_at = offline_at + ${milliseconds(jumpMs)}
-    where removed_at is null and offline_at > clock_timestamp() - ${milliseconds(jumpMs)}
+    update hosts set offline_at = case when offline_at > clock_timestamp() - ${milliseconds(jumpMs)}
+      then clock_timestamp() + ${milliseconds(times.offlineAfterMs)}
+      when offline_at > clock_timestamp() + ${milliseconds(times.startGraceMs)} then clock_timestamp()
+      else offline_at end
+    where removed_at is null and offline_at is not null
   `.execute(tx);
 }
 

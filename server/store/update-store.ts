@@ -14,7 +14,7 @@ import {
   graceDeadlines,
   listGoneOffline,
   readDatabaseClock,
-  shiftDeadlines,
+  absorbClockJump,
   type ClockWindow,
 } from "./deadlines.ts";
 import { lockDispatchFacts, removeHost } from "./hosts.ts";
@@ -103,7 +103,8 @@ export function createDeadlineStore(db: Kysely<Db>, options: UpdateStoreOptions)
     listGoneOffline: (after: Date) => answered(listGoneOffline(db, after)),
     graceDeadlines: (graceMs: number) =>
       answered(graceDeadlines(db, { openMs: graceMs, dispatchedMs: durations.startGraceMs + graceMs })),
-    shiftDeadlines: (jumpMs: number) => answered(db.transaction().execute((tx) => shiftDeadlines(tx, jumpMs))),
+    absorbClockJump: (jumpMs: number) =>
+      answered(db.transaction().execute((tx) => absorbClockJump(tx, jumpMs, durations))),
     touchReplica: () => answered(touchReplica(db, replicaId)),
     touchHosts: () => answered(touchHosts(db, replicaId)),
     recordAdoption: () => answered(recordAdoption(db)),

@@ -4,17 +4,21 @@
  * Each tick holds the database's clock against this process's monotonic one. A tick
  * that came late means the process stood still: nobody could report to it, so every
  * open job gets grace. A database clock that moved by more than the monotonic one
- * jumped: every deadline moves with it. Only then is what is due claimed, and only
+ * jumped: whatever waits for an instant gets its full time again. Only then is what is due claimed, and only
  * while the clock still reads what it should.
  */
 import type { Clock } from "../domain/clock.ts";
 import type { Durations } from "../domain/durations.ts";
+import { UnavailableError } from "../domain/errors.ts";
 import { applyJobEvent, settleJobEvent, type InterpreterParts } from "./job-interpreter.ts";
 import type { DeadlineStore, Log } from "./ports.ts";
 
 /** How often the hosts of open sessions are noted as seen. *Units*: milliseconds. */
 const TOUCH_HOSTS_INTERVAL_MS = 60_000;
 const TOUCH_REPLICA_INTERVAL_MS = 5_000;
+
+/** How often the database's clock is asked before a tick gives up. */
+const READ_ATTEMPTS = 3;
 
 /** What the loop works with. */
 export interface DeadlineLoopParts extends InterpreterParts {
@@ -82,11 +86,18 @@ export class DeadlineLoop implements AsyncDisposable {
     await this.#touch(reading.monotonicMs);
   }
 
+  /** *Throws* UnavailableError when the database answers too slowly to tell the time by it. */
   async #read(): Promise<Reading> {
-    const beforeMs = this.#parts.clock.monotonicMs();
-    const databaseMs = (await this.#parts.deadlines.readClock()).getTime();
-    // Halfway: the answer was made somewhere between question and arrival.
-    return { databaseMs, monotonicMs: (beforeMs + this.#parts.clock.monotonicMs()) / 2 };
+    const { clock, deadlines, durations } = this.#parts;
+    for (let attempt = 0; attempt < READ_ATTEMPTS; attempt += 1) {
+      const beforeMs = clock.monotonicMs();
+      const databaseMs = (await deadlines.readClock()).getTime();
+      const tripMs = clock.monotonicMs() - beforeMs;
+      // The answer was made somewhere between question and arrival: after a long wait that tells too little, and
+      // half of a pause of this process would pass for a jump of the clock.
+      if (tripMs <= durations.stallMs / 2) return { databaseMs, monotonicMs: beforeMs + tripMs / 2 };
+    }
+    throw new UnavailableError("The database answers too slowly to tell the time by it.");
   }
 
   async #keepTimeHonest(reading: Reading): Promise<void> {
@@ -95,8 +106,8 @@ export class DeadlineLoop implements AsyncDisposable {
     const elapsedMs = reading.monotonicMs - this.#last.monotonicMs;
     const jumpMs = reading.databaseMs - this.#last.databaseMs - elapsedMs;
     if (Math.abs(jumpMs) > durations.stallMs) {
-      log("warn", "the database's clock jumped; deadlines move with it", { jump_ms: Math.round(jumpMs) });
-      await deadlines.shiftDeadlines(jumpMs);
+      log("warn", "the database's clock jumped; open jobs get their full time again", { jump_ms: Math.round(jumpMs) });
+      await deadlines.absorbClockJump(jumpMs);
     }
     if (elapsedMs > durations.tickIntervalMs + durations.stallMs) {
       log("warn", "this server stood still; open jobs get grace", { stood_still_ms: Math.round(elapsedMs) });

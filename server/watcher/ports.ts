@@ -81,7 +81,8 @@ export interface DeadlineStore {
   listGoneOffline(after: Date): Promise<readonly HostId[]>;
   /** Gives open jobs at least this long; those whose hosts may know nothing of them, until these must be back too. */
   graceDeadlines(graceMs: number): Promise<void>;
-  shiftDeadlines(jumpMs: number): Promise<void>;
+  /** Gives everything that waits for an instant its full time again. Doing it twice does what doing it once does. */
+  absorbClockJump(jumpMs: number): Promise<void>;
   touchReplica(): Promise<void>;
   touchHosts(): Promise<void>;
   /** Raises `host_offline` for whoever went offline, and forgets duplicates that were quiet: those hosts. */

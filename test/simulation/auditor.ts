@@ -33,12 +33,6 @@ export class Auditor {
   readonly #sightings = new Set<string>();
   /** When each open job is due. *Units*: virtual milliseconds. */
   readonly #dueAtMs = new Map<string, number>();
-  /**
-   * Jobs whose deadline was written after the clock had jumped and before a server saw it. It is moved along
-   * all the same, so that they end too early or too late: a weakness that is known and not judged here.
-   */
-  readonly #movedWrongly = new Set<string>();
-  readonly #dueSetAtMs = new Map<string, number>();
   readonly #overdueMs = new Map<string, number>();
   readonly #swappedJobs = new Set<string>();
   /** `<host> <version>` of everything that ever stood on a host. */
@@ -93,7 +87,7 @@ export class Auditor {
   swapped(hostId: HostId, jobId: string, version: string): void {
     const job = this.#db.read("jobs", jobId)?.job;
     // Whoever removes a host between commit and swap can't call the swap back.
-    const isExcused = this.#db.read("hosts", hostId)?.isRemoved === true || this.#movedWrongly.has(jobId);
+    const isExcused = this.#db.read("hosts", hostId)?.isRemoved === true;
     if (job?.state.name !== "restarting" && !isExcused)
       this.object(`a swap starts for a job that is ${job?.state.name ?? "unknown"} (${jobId})`);
     if (this.#swappedJobs.has(jobId)) this.object(`the job ${jobId} swaps a second time`);
@@ -179,14 +173,9 @@ export class Auditor {
       }
       this.#dueAtMs.delete(key);
       this.#overdueMs.delete(key);
-    } else if (before !== undefined && before.lastDeadlineMs !== after.lastDeadlineMs) {
-      this.note("deadlines move with the clock");
-      if ((this.#dueSetAtMs.get(key) ?? 0) >= this.#db.jumpedAtMs) {
-        this.#dueAtMs.delete(key);
-        this.#movedWrongly.add(key);
-      }
     } else if (before?.deadlineMs !== after.deadlineMs) {
-      this.#dueSetAtMs.set(key, this.#time.nowMs);
+      if (before !== undefined && before.lastDeadlineMs !== after.lastDeadlineMs)
+        this.note("deadlines move with the clock");
       this.#dueAtMs.set(key, this.#time.nowMs + after.deadlineMs - this.#db.nowMs);
     }
   }

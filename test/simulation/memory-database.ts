@@ -111,7 +111,6 @@ export class MemoryDatabase {
   #changes: RowChange[] = [];
   #tail: Promise<unknown> = Promise.resolve();
   #jumpedMs = 0;
-  #jumpedAtMs = Number.POSITIVE_INFINITY;
   #lastEpoch = 0n;
   #order = 0;
   #targetVersion: string | undefined;
@@ -130,15 +129,9 @@ export class MemoryDatabase {
     return this.#targetVersion;
   }
 
-  /** When the clock jumped last. *Units*: virtual milliseconds. */
-  get jumpedAtMs(): number {
-    return this.#jumpedAtMs;
-  }
-
   /** Moves the database's clock and nothing else. */
   jumpClock(byMs: number): void {
     this.#jumpedMs += byMs;
-    this.#jumpedAtMs = this.#time.nowMs;
   }
 
   /** Imports a release and makes it the target. */

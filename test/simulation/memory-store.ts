@@ -51,8 +51,8 @@ export function createMemoryStore(options: StoreOptions): StorePorts {
     deadlines: {
       readClock: () => call(() => new Date(db.nowMs)),
       listGoneOffline: (after) => call(() => listGoneOffline(db, after.getTime())),
-      graceDeadlines: (graceMs) => change(() => graceDeadlines(db, graceMs)),
-      shiftDeadlines: (jumpMs) => change(() => shiftDeadlines(db, jumpMs)),
+      graceDeadlines: (graceMs) => change(() => graceDeadlines(db, graceMs, durations.startGraceMs)),
+      absorbClockJump: (jumpMs) => change(() => absorbClockJump(db, jumpMs, durations)),
       touchReplica: () => change(() => db.write("replicas", replicaId, { aliveAtMs: db.nowMs })),
       touchHosts: async () => undefined,
       reviewHosts: async () => [],
@@ -67,28 +67,35 @@ function listGoneOffline(db: MemoryDatabase, afterMs: number) {
   return [...db.rows("hosts")].filter((host) => !host.isRemoved && isGone(host.offlineAtMs)).map((host) => host.id);
 }
 
-function graceDeadlines(db: MemoryDatabase, graceMs: number): void {
+function graceDeadlines(db: MemoryDatabase, graceMs: number, startGraceMs: number): void {
   for (const row of db.rows("jobs")) {
-    const deadlineMs = Math.max(row.deadlineMs, db.nowMs + graceMs);
+    const isDispatched = row.job.state.name === "dispatched";
+    const deadlineMs = Math.max(row.deadlineMs, db.nowMs + graceMs + (isDispatched ? startGraceMs : 0));
     if (row.job.endedAt === null && deadlineMs !== row.deadlineMs) {
       db.write("jobs", row.job.id, { ...row, deadlineMs });
     }
   }
 }
 
-function shiftDeadlines(db: MemoryDatabase, jumpMs: number): void {
+function absorbClockJump(db: MemoryDatabase, jumpMs: number, durations: Durations): void {
+  const { progressDeadlineMs, greatestJobAgeMs, offlineAfterMs, startGraceMs } = durations;
   for (const row of db.rows("jobs")) {
     if (row.job.endedAt !== null) continue;
-    const { deadlineMs, lastDeadlineMs } = row;
+    const isPlausible = row.lastDeadlineMs >= db.nowMs && row.lastDeadlineMs <= db.nowMs + greatestJobAgeMs;
     db.write("jobs", row.job.id, {
       ...row,
-      deadlineMs: deadlineMs + jumpMs,
-      lastDeadlineMs: lastDeadlineMs + jumpMs,
+      deadlineMs: db.nowMs + progressDeadlineMs,
+      lastDeadlineMs: isPlausible
+        ? Math.max(row.lastDeadlineMs, db.nowMs + progressDeadlineMs)
+        : db.nowMs + greatestJobAgeMs,
     });
   }
   for (const host of db.rows("hosts")) {
-    if (host.isRemoved || host.offlineAtMs === null || host.offlineAtMs <= db.nowMs - jumpMs) continue;
-    db.write("hosts", host.id, { ...host, offlineAtMs: host.offlineAtMs + jumpMs });
+    if (host.isRemoved || host.offlineAtMs === null) continue;
+    const wasOnline = host.offlineAtMs > db.nowMs - jumpMs;
+    const isImplausible = host.offlineAtMs > db.nowMs + startGraceMs;
+    const offlineAtMs = wasOnline ? db.nowMs + offlineAfterMs : isImplausible ? db.nowMs : host.offlineAtMs;
+    db.write("hosts", host.id, { ...host, offlineAtMs });
   }
 }
 

@@ -29,8 +29,7 @@ export function drawSchedule(dice: Dice): Schedule {
   const size = dice.whole(1, 200);
   const hosts = size === 1 ? 50 : size <= 20 ? dice.whole(7, 15) : dice.whole(2, 5);
   const servers = dice.chance(0.25) ? 2 : 1;
-  // Each of two servers would mend the jump for itself.
-  const jumps = servers === 1 && dice.chance(0.12);
+  const jumps = dice.chance(0.12);
   return {
     hosts,
     servers,

@@ -39,7 +39,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
   {
     name: "deadlines that do not move with a clock that jumped",
     options: {
-      sabotage: (parts) => ({ ...parts, deadlines: { ...parts.deadlines, shiftDeadlines: async () => undefined } }),
+      sabotage: (parts) => ({ ...parts, deadlines: { ...parts.deadlines, absorbClockJump: async () => undefined } }),
     },
     symptom: /before its deadline|outlives its deadline/,
   },
@@ -47,11 +47,6 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     name: "a lost wake-up: a loop that looks only when it is told to",
     options: { sabotage: sleepWithoutTick },
     symptom: /come to its end/,
-  },
-  {
-    name: "a stage that outlives its job",
-    options: { commitWindowMs: 15 * 60_000 },
-    symptom: /a swap starts for a job that is/,
   },
 ];
 

@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { expect, test } from "vitest";
 import type { HostId, JobId } from "../../../server/domain/ids.ts";
-import { graceDeadlines, shiftDeadlines } from "../../../server/store/deadlines.ts";
-import { insertHost } from "../../../server/store/hosts.ts";
+import { absorbClockJump, graceDeadlines } from "../../../server/store/deadlines.ts";
+import { findHosts, insertHost } from "../../../server/store/hosts.ts";
 import { insertJob, saveJobState } from "../../../server/store/jobs.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/test-database.ts";
 
@@ -44,12 +44,44 @@ test("grace is longer for a job that its host may not have heard of, and takes n
   expect(await leftMs(database, dispatched)).toBeGreaterThan(95_000);
 });
 
-test("a jump of the clock moves open deadlines both ways", async () => {
+test.each([86_400_000, -86_400_000])(
+  "a jump of the clock by %i ms gives open jobs their full time, once or twice",
+  async (jumpMs) => {
+    await using database = await createTestDatabase();
+    const id = await addJob(database);
+    // As a clock that jumped leaves them: written before, read after.
+    await sql`
+    update jobs set deadline_at = deadline_at - make_interval(secs => ${jumpMs / 1000}::float8),
+      last_deadline_at = last_deadline_at - make_interval(secs => ${jumpMs / 1000}::float8)
+  `.execute(database.db);
+    const times = { ...TIMES, offlineAfterMs: 45_000, startGraceMs: 75_000 };
+    for (let server = 0; server < 2; server += 1) {
+      await database.db.transaction().execute((tx) => absorbClockJump(tx, jumpMs, times));
+      expect(await leftMs(database, id)).toBeGreaterThan(0);
+      expect(await leftMs(database, id)).toBeLessThanOrEqual(TIMES.progressDeadlineMs);
+    }
+  },
+);
+
+test("a jump of the clock calls nobody offline who was not, and nobody back who was", async () => {
   await using database = await createTestDatabase();
-  const id = await addJob(database);
-  const before = await leftMs(database, id);
-  await database.db.transaction().execute((tx) => shiftDeadlines(tx, 86_400_000));
-  expect((await leftMs(database, id)) - before).toBeGreaterThan(86_390_000);
-  await database.db.transaction().execute((tx) => shiftDeadlines(tx, -86_400_000));
-  expect(await leftMs(database, id)).toBeLessThanOrEqual(before);
+  const { db } = database;
+  const hosts = { leaving: randomUUID() as HostId, gone: randomUUID() as HostId };
+  for (const id of Object.values(hosts)) await insertHost(db, { id, hostname: "h", os: "linux", arch: "x64" });
+  const isOnline = async (id: HostId) => (await findHosts(db, [id]))[0]?.isOnline;
+  for (const jumpMs of [86_400_000, -86_400_000]) {
+    // The clock as it was stood this far from the clock as it is.
+    const offset = sql`make_interval(secs => ${-jumpMs / 1000}::float8)`;
+    await sql`update hosts set offline_at = clock_timestamp() + ${offset} + interval '20 seconds' where id = ${hosts.leaving}`.execute(
+      db,
+    );
+    await sql`update hosts set offline_at = clock_timestamp() + ${offset} - interval '1 hour' where id = ${hosts.gone}`.execute(
+      db,
+    );
+    const times = { ...TIMES, offlineAfterMs: 45_000, startGraceMs: 75_000 };
+    for (let server = 0; server < 2; server += 1)
+      await db.transaction().execute((tx) => absorbClockJump(tx, jumpMs, times));
+    expect(await isOnline(hosts.leaving)).toBe(true);
+    expect(await isOnline(hosts.gone)).toBe(false);
+  }
 });

@@ -13,7 +13,7 @@ function twoClocks() {
     readClock: async () => new Date(time.databaseMs),
     listGoneOffline: async () => [],
     graceDeadlines: async (graceMs) => void calls.push(`grace ${graceMs}`),
-    shiftDeadlines: async (jumpMs) => void calls.push(`shift ${Math.round(jumpMs)}`),
+    absorbClockJump: async (jumpMs) => void calls.push(`jump ${Math.round(jumpMs)}`),
     touchReplica: async () => undefined,
     touchHosts: async () => undefined,
     reviewHosts: async () => [],
@@ -71,14 +71,14 @@ describe("a tick", () => {
   });
 
   test.each([86_400_000, -86_400_000])(
-    "after the database's clock jumped by %i ms moves every deadline with it",
+    "after the database's clock jumped by %i ms gives everything its full time again",
     async (jumpMs) => {
       const { loop, calls, pass } = twoClocks();
       await loop.start();
       calls.length = 0;
       pass(1_000 + jumpMs, 1_000);
       await loop.tick();
-      expect(calls).toEqual([`shift ${jumpMs}`]);
+      expect(calls).toEqual([`jump ${jumpMs}`]);
     },
   );
 
