@@ -1,7 +1,7 @@
 /** One host of the demo: a folder with the agent's binary, its configuration and its state. */
 import { execFile } from "node:child_process";
 import { constants } from "node:fs";
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Clock } from "../../agent/clock.ts";
@@ -50,6 +50,7 @@ export async function createHost(order: HostOrder, token: string, signal: AbortS
   await mkdir(join(folder, "bin"), { recursive: true, mode: 0o755 });
   await mkdir(host.stateDir, { mode: 0o700 });
   await copyFile(order.binaryPath, host.binaryPath, constants.COPYFILE_EXCL);
+  await syncFile(host.binaryPath);
   const config = {
     servers: [order.server],
     ca_pem: await readFile(order.caFile, "utf8"),
@@ -59,6 +60,12 @@ export async function createHost(order: HostOrder, token: string, signal: AbortS
   await writeFile(host.configPath, JSON.stringify(config, null, 2));
   await run(host.binaryPath, ["enroll", ...fileArguments(host)], { env: { ROLLCALL_TOKEN: token }, signal });
   return host;
+}
+
+/** A host's binary has long been on its disk when an update comes; else the update's own fsync would wait for it. */
+async function syncFile(path: string): Promise<void> {
+  await using file = await open(path, "r");
+  await file.sync();
 }
 
 /** Breaks the host's configuration: an agent that runs goes on, one that starts dies. */
