@@ -24,7 +24,8 @@ export async function holdLease(
         else leases.epoch + 1
       end,
       holder = excluded.holder,
-      expires_at = excluded.expires_at
+      -- Not that of the row above: its clock was read before the wait for this row, which may outlast the lease.
+      expires_at = clock_timestamp() + ${milliseconds(lifeMs)}
     where leases.holder = excluded.holder or leases.expires_at <= clock_timestamp()
     returning epoch
   `.execute(db);
