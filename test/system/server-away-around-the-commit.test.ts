@@ -32,7 +32,8 @@ const KILL_AFTER_MS = 700;
 
 const durations: Partial<Durations> = {
   progressDeadlineMs: DEFAULT_DURATIONS.progressDeadlineMs / SCALE,
-  deadlineGraceMs: DEFAULT_DURATIONS.deadlineGraceMs / SCALE,
+  // Half as shipped, as an attempt to connect is below: how long hosts take to come back depends on the machine too.
+  deadlineGraceMs: DEFAULT_DURATIONS.deadlineGraceMs / 2,
   offlineAfterMs: DEFAULT_DURATIONS.offlineAfterMs / SCALE,
   startGraceMs: DEFAULT_DURATIONS.startGraceMs / SCALE,
   heartbeatIntervalMs: DEFAULT_DURATIONS.heartbeatIntervalMs / SCALE,
