@@ -36,19 +36,20 @@ export async function* watchFleet(
     const start = position ?? feed.sequence;
     using subscription = feed.subscribe(start);
     if (position === undefined) yield* snapshot(feed, reader, clock, start);
-    if (start === feed.sequence) yield message(feed, start, clock.now(), await reader.countHosts(), caughtUp());
-    position = yield* follow(feed, subscription, start, signal);
+    const isBehind = start !== feed.sequence;
+    if (!isBehind) yield message(feed, start, clock.now(), await reader.countHosts(), caughtUp());
+    position = yield* follow(feed, subscription, isBehind, signal);
   }
 }
 
-/** Follows until the watcher leaves or fell behind; then the next round starts over. */
+/** Follows until the watcher leaves or fell behind; then the next round starts over. One that was behind hears once that it caught up. */
 async function* follow(
   feed: ChangeFeed,
   subscription: ReturnType<ChangeFeed["subscribe"]>,
-  start: number,
+  wasBehind: boolean,
   signal: AbortSignal,
 ): AsyncGenerator<WatchFleetResponse, undefined> {
-  let isBehind = start !== feed.sequence;
+  let isBehind = wasBehind;
   for (;;) {
     const changes = await subscription.take(signal);
     if (changes === undefined || signal.aborted || feed.isStopped) return undefined;

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { sql } from "kysely";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { status as Status } from "@grpc/grpc-js";
 import { Refusal_Reason } from "../../../gen/rollcall/v1/model_pb.js";
 import type { HostId } from "../../../server/domain/ids.ts";
@@ -197,6 +197,8 @@ describe("version adoption", () => {
     await fleet.addHost(server, "b");
     await fleet.addHost(server, "c", { version: NEW_VERSION });
     await server.kill();
+    // Whatever the first start noted while the hosts came.
+    await fleet.database.db.deleteFrom("version_adoption").execute();
     const note = { package: "rollcall-agent", version: OLD_VERSION };
     await fleet.database.db
       .insertInto("version_adoption")
@@ -210,7 +212,7 @@ describe("version adoption", () => {
     const noted = async (days: number) =>
       (await client.listVersionAdoption({ days })).days.map(({ version, hosts }) => `${version} ${hosts}`);
     const today = [`${OLD_VERSION} 2`, `${NEW_VERSION} 1`];
-    while ((await noted(1)).length === 0);
+    await vi.waitUntil(async () => (await noted(1)).length > 0);
     expect(await noted(1)).toEqual(today);
     // Thirty days unless it says otherwise.
     expect(await noted(0)).toEqual([`${OLD_VERSION} 7`, ...today]);

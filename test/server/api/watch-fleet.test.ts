@@ -1,0 +1,36 @@
+import { randomUUID } from "node:crypto";
+import { expect, test } from "vitest";
+import { ChangeFeed, type FleetReader } from "../../../server/api/change-feed.ts";
+import { watchFleet, type SnapshotReader } from "../../../server/api/watch-fleet.ts";
+import type { HostId } from "../../../server/domain/ids.ts";
+import { ManualClock } from "../stream/manual-clock.ts";
+
+const COUNTS = { total: 0, online: 0, behind: 0, updating: 0, openAlerts: 0 };
+
+/** A fleet without hosts: whoever is named is one that was removed. */
+const emptyFleet: FleetReader & SnapshotReader = {
+  findHosts: async () => [],
+  countHosts: async () => COUNTS,
+  findFleetUpdates: async () => [],
+  countHostsOf: async () => new Map(),
+  findAlerts: async () => [],
+  listHosts: async () => [],
+};
+
+test("a watcher that was told that it caught up is not told again, however soon the next change comes", async () => {
+  const clock = new ManualClock();
+  await using feed = new ChangeFeed(emptyFleet, clock, { uuid: randomUUID, bytes: Buffer.alloc }, expect.fail);
+  const watch = watchFleet(feed, emptyFleet, clock, "", new AbortController().signal);
+  const nextCase = async (): Promise<string | undefined> => (await watch.next()).value?.change.case;
+  expect(await nextCase()).toBe("snapshot");
+  expect(await nextCase()).toBe("caughtUp");
+  using other = feed.subscribe(feed.sequence);
+  feed.hostChanged(randomUUID() as HostId);
+  clock.advance(0);
+  await other.take(new AbortController().signal);
+  expect(await nextCase()).toBe("removedHostId");
+  feed.hostChanged(randomUUID() as HostId);
+  clock.advance(50);
+  expect(await nextCase()).toBe("removedHostId");
+  expect(clock.size).toBe(0);
+});
