@@ -33,6 +33,8 @@ export interface HostsTable {
   identity_duplicated_at: Date | null;
   removed_at: Date | null;
   credential_rotated_at: Generated<Date>;
+  sequence_floor: Generated<bigint>;
+  keys_sequence: Generated<bigint>;
 }
 
 /** One row a host: the newest session, open or closed. */
@@ -72,6 +74,32 @@ export interface ReleasesTable {
   manifest: Buffer;
   manifest_sha256: Buffer;
   signature: Buffer;
+  imported_at: Generated<Date>;
+  /** The signer, as minisign prints its id and as the key set calls it. */
+  key_id: Generated<string>;
+  key_label: Generated<string>;
+  is_development: Generated<boolean>;
+  permitted_floor: Generated<bigint>;
+}
+
+/** What a version and a sequence once meant. */
+export interface RemovedArtifactsTable {
+  package: string;
+  version: string;
+  sequence: bigint;
+  platform: string;
+  sha256: string;
+  removed_at: Generated<Date>;
+}
+
+/** The newest key set of a package that a root key signed. */
+export interface KeySetsTable {
+  package: string;
+  sequence: bigint;
+  /** Raw bytes of keys.json and of its signature. */
+  keys: Buffer;
+  signature: Buffer;
+  is_development: boolean;
   imported_at: Generated<Date>;
 }
 
@@ -123,6 +151,9 @@ export interface JobsTable {
   deadline_at: Date | null;
   /** Where no progress helps any more. */
   last_deadline_at: Date;
+  /** Bytes of blocks that were sent for it, as they went on the wire. */
+  bytes_delivered: Generated<bigint>;
+  bytes_saved: Generated<bigint>;
 }
 
 export interface AuditEventsTable {
@@ -204,6 +235,8 @@ export interface Db extends AccountTables {
   enrollment_tokens: EnrollmentTokensTable;
   releases: ReleasesTable;
   release_artifacts: ReleaseArtifactsTable;
+  removed_artifacts: RemovedArtifactsTable;
+  key_sets: KeySetsTable;
   target_versions: TargetVersionsTable;
   quarantined_artifacts: QuarantinedArtifactsTable;
   jobs: JobsTable;

@@ -203,6 +203,20 @@ export declare type Hello = Message<"rollcall.v1.Hello"> & {
    * @generated from field: rollcall.v1.LastUpdate last_update = 10;
    */
   lastUpdate?: LastUpdate | undefined;
+
+  /**
+   * This host refuses releases of a lower sequence.
+   *
+   * @generated from field: uint64 sequence_floor = 11;
+   */
+  sequenceFloor: bigint;
+
+  /**
+   * Sequence of the key set that this host knows; 0 for none.
+   *
+   * @generated from field: uint64 keys_sequence = 12;
+   */
+  keysSequence: bigint;
 };
 
 /**
@@ -506,7 +520,7 @@ export declare type FetchManifestResponse = Message<"rollcall.v1.FetchManifestRe
   manifest: Uint8Array;
 
   /**
-   * Raw bytes of manifest.json.minisig; empty for a release that is not signed.
+   * Raw bytes of manifest.json.minisig.
    *
    * @generated from field: bytes signature = 2;
    */
@@ -518,6 +532,18 @@ export declare type FetchManifestResponse = Message<"rollcall.v1.FetchManifestRe
    * @generated from field: bytes block_list = 3;
    */
   blockList: Uint8Array;
+
+  /**
+   * Raw bytes of keys.json, at most 64 KiB, and of keys.json.minisig.
+   *
+   * @generated from field: bytes keys = 4;
+   */
+  keys: Uint8Array;
+
+  /**
+   * @generated from field: bytes keys_signature = 5;
+   */
+  keysSignature: Uint8Array;
 };
 
 /**

@@ -81,6 +81,34 @@ export declare type Release = Message<"rollcall.v1.Release"> & {
    * @generated from field: bool target = 6;
    */
   target: boolean;
+
+  /**
+   * The minisign key id of its signature, in upper-case hex.
+   *
+   * @generated from field: string key_id = 7;
+   */
+  keyId: string;
+
+  /**
+   * What its key set calls that key.
+   *
+   * @generated from field: string key_label = 8;
+   */
+  keyLabel: string;
+
+  /**
+   * Signed with development keys.
+   *
+   * @generated from field: bool development = 9;
+   */
+  development: boolean;
+
+  /**
+   * Hosts whose sequence floor is at most this may install it although its sequence is lower.
+   *
+   * @generated from field: uint64 permitted_floor = 10;
+   */
+  permittedFloor: bigint;
 };
 
 /**
@@ -257,6 +285,190 @@ export declare type ListReleasesResponse = Message<"rollcall.v1.ListReleasesResp
  * Use `create(ListReleasesResponseSchema)` to create a new message.
  */
 export declare const ListReleasesResponseSchema: GenMessage<ListReleasesResponse>;
+
+/**
+ * The files of one release: first its documents, then the bytes of its artifacts.
+ *
+ * @generated from message rollcall.v1.ImportReleaseRequest
+ */
+export declare type ImportReleaseRequest = Message<"rollcall.v1.ImportReleaseRequest"> & {
+  /**
+   * @generated from oneof rollcall.v1.ImportReleaseRequest.part
+   */
+  part: {
+    /**
+     * @generated from field: rollcall.v1.ReleaseDocuments documents = 1;
+     */
+    value: ReleaseDocuments;
+    case: "documents";
+  } | {
+    /**
+     * @generated from field: rollcall.v1.ArtifactChunk chunk = 2;
+     */
+    value: ArtifactChunk;
+    case: "chunk";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message rollcall.v1.ImportReleaseRequest.
+ * Use `create(ImportReleaseRequestSchema)` to create a new message.
+ */
+export declare const ImportReleaseRequestSchema: GenMessage<ImportReleaseRequest>;
+
+/**
+ * Raw bytes of the files beside a release's artifacts.
+ *
+ * @generated from message rollcall.v1.ReleaseDocuments
+ */
+export declare type ReleaseDocuments = Message<"rollcall.v1.ReleaseDocuments"> & {
+  /**
+   * manifest.json
+   *
+   * @generated from field: bytes manifest = 1;
+   */
+  manifest: Uint8Array;
+
+  /**
+   * manifest.json.minisig
+   *
+   * @generated from field: bytes signature = 2;
+   */
+  signature: Uint8Array;
+
+  /**
+   * keys.json and keys.json.minisig: the key set that names the signer. Both empty
+   * where the server knows it already.
+   *
+   * @generated from field: bytes keys = 3;
+   */
+  keys: Uint8Array;
+
+  /**
+   * @generated from field: bytes keys_signature = 4;
+   */
+  keysSignature: Uint8Array;
+};
+
+/**
+ * Describes the message rollcall.v1.ReleaseDocuments.
+ * Use `create(ReleaseDocumentsSchema)` to create a new message.
+ */
+export declare const ReleaseDocumentsSchema: GenMessage<ReleaseDocuments>;
+
+/**
+ * The next bytes of one artifact. Artifacts come one after another, in the manifest's order.
+ *
+ * @generated from message rollcall.v1.ArtifactChunk
+ */
+export declare type ArtifactChunk = Message<"rollcall.v1.ArtifactChunk"> & {
+  /**
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * @generated from field: bytes data = 2;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message rollcall.v1.ArtifactChunk.
+ * Use `create(ArtifactChunkSchema)` to create a new message.
+ */
+export declare const ArtifactChunkSchema: GenMessage<ArtifactChunk>;
+
+/**
+ * @generated from message rollcall.v1.ImportReleaseResponse
+ */
+export declare type ImportReleaseResponse = Message<"rollcall.v1.ImportReleaseResponse"> & {
+  /**
+   * @generated from field: rollcall.v1.Release release = 1;
+   */
+  release?: Release | undefined;
+};
+
+/**
+ * Describes the message rollcall.v1.ImportReleaseResponse.
+ * Use `create(ImportReleaseResponseSchema)` to create a new message.
+ */
+export declare const ImportReleaseResponseSchema: GenMessage<ImportReleaseResponse>;
+
+/**
+ * @generated from message rollcall.v1.RemoveReleaseRequest
+ */
+export declare type RemoveReleaseRequest = Message<"rollcall.v1.RemoveReleaseRequest"> & {
+  /**
+   * @generated from field: string version = 1;
+   */
+  version: string;
+};
+
+/**
+ * Describes the message rollcall.v1.RemoveReleaseRequest.
+ * Use `create(RemoveReleaseRequestSchema)` to create a new message.
+ */
+export declare const RemoveReleaseRequestSchema: GenMessage<RemoveReleaseRequest>;
+
+/**
+ * @generated from message rollcall.v1.RemoveReleaseResponse
+ */
+export declare type RemoveReleaseResponse = Message<"rollcall.v1.RemoveReleaseResponse"> & {
+};
+
+/**
+ * Describes the message rollcall.v1.RemoveReleaseResponse.
+ * Use `create(RemoveReleaseResponseSchema)` to create a new message.
+ */
+export declare const RemoveReleaseResponseSchema: GenMessage<RemoveReleaseResponse>;
+
+/**
+ * @generated from message rollcall.v1.GetDeliveryRequest
+ */
+export declare type GetDeliveryRequest = Message<"rollcall.v1.GetDeliveryRequest"> & {
+};
+
+/**
+ * Describes the message rollcall.v1.GetDeliveryRequest.
+ * Use `create(GetDeliveryRequestSchema)` to create a new message.
+ */
+export declare const GetDeliveryRequestSchema: GenMessage<GetDeliveryRequest>;
+
+/**
+ * What was delivered to hosts since the fleet began, and what is under way on this server.
+ *
+ * @generated from message rollcall.v1.GetDeliveryResponse
+ */
+export declare type GetDeliveryResponse = Message<"rollcall.v1.GetDeliveryResponse"> & {
+  /**
+   * @generated from field: uint64 bytes_delivered = 1;
+   */
+  bytesDelivered: bigint;
+
+  /**
+   * @generated from field: uint64 bytes_saved = 2;
+   */
+  bytesSaved: bigint;
+
+  /**
+   * Hosts that are being sent blocks, and hosts that wait for their turn.
+   *
+   * @generated from field: uint32 active = 3;
+   */
+  active: number;
+
+  /**
+   * @generated from field: uint32 waiting = 4;
+   */
+  waiting: number;
+};
+
+/**
+ * Describes the message rollcall.v1.GetDeliveryResponse.
+ * Use `create(GetDeliveryResponseSchema)` to create a new message.
+ */
+export declare const GetDeliveryResponseSchema: GenMessage<GetDeliveryResponse>;
 
 /**
  * @generated from message rollcall.v1.SetTargetVersionRequest

@@ -12,7 +12,7 @@ import { file_rollcall_v1_options } from "./options_pb.js";
  * Describes the file rollcall/v1/catalog.proto.
  */
 export const file_rollcall_v1_catalog = /*@__PURE__*/
-  fileDesc("Chlyb2xsY2FsbC92MS9jYXRhbG9nLnByb3RvEgtyb2xsY2FsbC52MSJcCg9SZWxlYXNlQXJ0aWZhY3QSEAoIcGxhdGZvcm0YASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIOCgZzaGEyNTYYAyABKAkSEwoLcXVhcmFudGluZWQYBCABKAgirwEKB1JlbGVhc2USDwoHcGFja2FnZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhAKCHNlcXVlbmNlGAMgASgEEi8KC2ltcG9ydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCglhcnRpZmFjdHMYBSADKAsyHC5yb2xsY2FsbC52MS5SZWxlYXNlQXJ0aWZhY3QSDgoGdGFyZ2V0GAYgASgIIvABCg9FbnJvbGxtZW50VG9rZW4SCgoCaWQYASABKAkSDQoFbGFiZWwYAiABKAkSEAoIbWF4X3VzZXMYAyABKA0SDAoEdXNlcxgEIAEoDRISCgpjcmVhdGVkX2J5GAUgASgJEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIj4KD1ZlcnNpb25BZG9wdGlvbhILCgNkYXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRINCgVob3N0cxgDIAEoDSIdChtMaXN0RW5yb2xsbWVudFRva2Vuc1JlcXVlc3QiTAocTGlzdEVucm9sbG1lbnRUb2tlbnNSZXNwb25zZRIsCgZ0b2tlbnMYASADKAsyHC5yb2xsY2FsbC52MS5FbnJvbGxtZW50VG9rZW4iPAocUmV2b2tlRW5yb2xsbWVudFRva2VuUmVxdWVzdBIcCgh0b2tlbl9pZBgBIAEoCUIK8uAYBggBECQYAyJMCh1SZXZva2VFbnJvbGxtZW50VG9rZW5SZXNwb25zZRIrCgV0b2tlbhgBIAEoCzIcLnJvbGxjYWxsLnYxLkVucm9sbG1lbnRUb2tlbiIVChNMaXN0UmVsZWFzZXNSZXF1ZXN0Ij4KFExpc3RSZWxlYXNlc1Jlc3BvbnNlEiYKCHJlbGVhc2VzGAEgAygLMhQucm9sbGNhbGwudjEuUmVsZWFzZSI1ChdTZXRUYXJnZXRWZXJzaW9uUmVxdWVzdBIaCgd2ZXJzaW9uGAEgASgJQgny4BgFEIABGAIiQQoYU2V0VGFyZ2V0VmVyc2lvblJlc3BvbnNlEiUKB3JlbGVhc2UYASABKAsyFC5yb2xsY2FsbC52MS5SZWxlYXNlIjMKGkxpc3RWZXJzaW9uQWRvcHRpb25SZXF1ZXN0EhUKBGRheXMYASABKA1CB/LgGAMokAMiSQobTGlzdFZlcnNpb25BZG9wdGlvblJlc3BvbnNlEioKBGRheXMYASADKAsyHC5yb2xsY2FsbC52MS5WZXJzaW9uQWRvcHRpb24ieQocQ3JlYXRlRW5yb2xsbWVudFRva2VuUmVxdWVzdBIXCgVsYWJlbBgBIAEoCUII8uAYBBBkGAYSJAoRdmFsaWRfZm9yX3NlY29uZHMYAiABKA1CCfLgGAUogJqeARIaCghtYXhfdXNlcxgDIAEoDUII8uAYBCigjQYicAodQ3JlYXRlRW5yb2xsbWVudFRva2VuUmVzcG9uc2USEAoIdG9rZW5faWQYASABKAkSDQoFdG9rZW4YAiABKAkSLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBiBnByb3RvMw", [file_google_protobuf_timestamp, file_rollcall_v1_options]);
+  fileDesc("Chlyb2xsY2FsbC92MS9jYXRhbG9nLnByb3RvEgtyb2xsY2FsbC52MSJcCg9SZWxlYXNlQXJ0aWZhY3QSEAoIcGxhdGZvcm0YASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIOCgZzaGEyNTYYAyABKAkSEwoLcXVhcmFudGluZWQYBCABKAgigAIKB1JlbGVhc2USDwoHcGFja2FnZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhAKCHNlcXVlbmNlGAMgASgEEi8KC2ltcG9ydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCglhcnRpZmFjdHMYBSADKAsyHC5yb2xsY2FsbC52MS5SZWxlYXNlQXJ0aWZhY3QSDgoGdGFyZ2V0GAYgASgIEg4KBmtleV9pZBgHIAEoCRIRCglrZXlfbGFiZWwYCCABKAkSEwoLZGV2ZWxvcG1lbnQYCSABKAgSFwoPcGVybWl0dGVkX2Zsb29yGAogASgEIvABCg9FbnJvbGxtZW50VG9rZW4SCgoCaWQYASABKAkSDQoFbGFiZWwYAiABKAkSEAoIbWF4X3VzZXMYAyABKA0SDAoEdXNlcxgEIAEoDRISCgpjcmVhdGVkX2J5GAUgASgJEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIj4KD1ZlcnNpb25BZG9wdGlvbhILCgNkYXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRINCgVob3N0cxgDIAEoDSIdChtMaXN0RW5yb2xsbWVudFRva2Vuc1JlcXVlc3QiTAocTGlzdEVucm9sbG1lbnRUb2tlbnNSZXNwb25zZRIsCgZ0b2tlbnMYASADKAsyHC5yb2xsY2FsbC52MS5FbnJvbGxtZW50VG9rZW4iPAocUmV2b2tlRW5yb2xsbWVudFRva2VuUmVxdWVzdBIcCgh0b2tlbl9pZBgBIAEoCUIK8uAYBggBECQYAyJMCh1SZXZva2VFbnJvbGxtZW50VG9rZW5SZXNwb25zZRIrCgV0b2tlbhgBIAEoCzIcLnJvbGxjYWxsLnYxLkVucm9sbG1lbnRUb2tlbiIVChNMaXN0UmVsZWFzZXNSZXF1ZXN0Ij4KFExpc3RSZWxlYXNlc1Jlc3BvbnNlEiYKCHJlbGVhc2VzGAEgAygLMhQucm9sbGNhbGwudjEuUmVsZWFzZSJ/ChRJbXBvcnRSZWxlYXNlUmVxdWVzdBIyCglkb2N1bWVudHMYASABKAsyHS5yb2xsY2FsbC52MS5SZWxlYXNlRG9jdW1lbnRzSAASKwoFY2h1bmsYAiABKAsyGi5yb2xsY2FsbC52MS5BcnRpZmFjdENodW5rSABCBgoEcGFydCKHAQoQUmVsZWFzZURvY3VtZW50cxIcCghtYW5pZmVzdBgBIAEoDEIK8uAYBggBEICAEBIcCglzaWduYXR1cmUYAiABKAxCCfLgGAUIARCAIBIWCgRrZXlzGAMgASgMQgjy4BgEEICABBIfCg5rZXlzX3NpZ25hdHVyZRgEIAEoDEIH8uAYAxCAICJFCg1BcnRpZmFjdENodW5rEhwKCHBsYXRmb3JtGAEgASgJQgry4BgGCAEQQBgFEhYKBGRhdGEYAiABKAxCCPLgGAQQgIAgIj4KFUltcG9ydFJlbGVhc2VSZXNwb25zZRIlCgdyZWxlYXNlGAEgASgLMhQucm9sbGNhbGwudjEuUmVsZWFzZSI0ChRSZW1vdmVSZWxlYXNlUmVxdWVzdBIcCgd2ZXJzaW9uGAEgASgJQgvy4BgHCAEQgAEYAiIXChVSZW1vdmVSZWxlYXNlUmVzcG9uc2UiFAoSR2V0RGVsaXZlcnlSZXF1ZXN0ImQKE0dldERlbGl2ZXJ5UmVzcG9uc2USFwoPYnl0ZXNfZGVsaXZlcmVkGAEgASgEEhMKC2J5dGVzX3NhdmVkGAIgASgEEg4KBmFjdGl2ZRgDIAEoDRIPCgd3YWl0aW5nGAQgASgNIjUKF1NldFRhcmdldFZlcnNpb25SZXF1ZXN0EhoKB3ZlcnNpb24YASABKAlCCfLgGAUQgAEYAiJBChhTZXRUYXJnZXRWZXJzaW9uUmVzcG9uc2USJQoHcmVsZWFzZRgBIAEoCzIULnJvbGxjYWxsLnYxLlJlbGVhc2UiMwoaTGlzdFZlcnNpb25BZG9wdGlvblJlcXVlc3QSFQoEZGF5cxgBIAEoDUIH8uAYAyiQAyJJChtMaXN0VmVyc2lvbkFkb3B0aW9uUmVzcG9uc2USKgoEZGF5cxgBIAMoCzIcLnJvbGxjYWxsLnYxLlZlcnNpb25BZG9wdGlvbiJ5ChxDcmVhdGVFbnJvbGxtZW50VG9rZW5SZXF1ZXN0EhcKBWxhYmVsGAEgASgJQgjy4BgEEGQYBhIkChF2YWxpZF9mb3Jfc2Vjb25kcxgCIAEoDUIJ8uAYBSiAmp4BEhoKCG1heF91c2VzGAMgASgNQgjy4BgEKKCNBiJwCh1DcmVhdGVFbnJvbGxtZW50VG9rZW5SZXNwb25zZRIQCgh0b2tlbl9pZBgBIAEoCRINCgV0b2tlbhgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_rollcall_v1_options]);
 
 /**
  * Describes the message rollcall.v1.ReleaseArtifact.
@@ -85,44 +85,100 @@ export const ListReleasesResponseSchema = /*@__PURE__*/
   messageDesc(file_rollcall_v1_catalog, 9);
 
 /**
+ * Describes the message rollcall.v1.ImportReleaseRequest.
+ * Use `create(ImportReleaseRequestSchema)` to create a new message.
+ */
+export const ImportReleaseRequestSchema = /*@__PURE__*/
+  messageDesc(file_rollcall_v1_catalog, 10);
+
+/**
+ * Describes the message rollcall.v1.ReleaseDocuments.
+ * Use `create(ReleaseDocumentsSchema)` to create a new message.
+ */
+export const ReleaseDocumentsSchema = /*@__PURE__*/
+  messageDesc(file_rollcall_v1_catalog, 11);
+
+/**
+ * Describes the message rollcall.v1.ArtifactChunk.
+ * Use `create(ArtifactChunkSchema)` to create a new message.
+ */
+export const ArtifactChunkSchema = /*@__PURE__*/
+  messageDesc(file_rollcall_v1_catalog, 12);
+
+/**
+ * Describes the message rollcall.v1.ImportReleaseResponse.
+ * Use `create(ImportReleaseResponseSchema)` to create a new message.
+ */
+export const ImportReleaseResponseSchema = /*@__PURE__*/
+  messageDesc(file_rollcall_v1_catalog, 13);
+
+/**
+ * Describes the message rollcall.v1.RemoveReleaseRequest.
+ * Use `create(RemoveReleaseRequestSchema)` to create a new message.
+ */
+export const RemoveReleaseRequestSchema = /*@__PURE__*/
+  messageDesc(file_rollcall_v1_catalog, 14);
+
+/**
+ * Describes the message rollcall.v1.RemoveReleaseResponse.
+ * Use `create(RemoveReleaseResponseSchema)` to create a new message.
+ */
+export const RemoveReleaseResponseSchema = /*@__PURE__*/
+  messageDesc(file_rollcall_v1_catalog, 15);
+
+/**
+ * Describes the message rollcall.v1.GetDeliveryRequest.
+ * Use `create(GetDeliveryRequestSchema)` to create a new message.
+ */
+export const GetDeliveryRequestSchema = /*@__PURE__*/
+  messageDesc(file_rollcall_v1_catalog, 16);
+
+/**
+ * Describes the message rollcall.v1.GetDeliveryResponse.
+ * Use `create(GetDeliveryResponseSchema)` to create a new message.
+ */
+export const GetDeliveryResponseSchema = /*@__PURE__*/
+  messageDesc(file_rollcall_v1_catalog, 17);
+
+/**
  * Describes the message rollcall.v1.SetTargetVersionRequest.
  * Use `create(SetTargetVersionRequestSchema)` to create a new message.
  */
 export const SetTargetVersionRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_catalog, 10);
+  messageDesc(file_rollcall_v1_catalog, 18);
 
 /**
  * Describes the message rollcall.v1.SetTargetVersionResponse.
  * Use `create(SetTargetVersionResponseSchema)` to create a new message.
  */
 export const SetTargetVersionResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_catalog, 11);
+  messageDesc(file_rollcall_v1_catalog, 19);
 
 /**
  * Describes the message rollcall.v1.ListVersionAdoptionRequest.
  * Use `create(ListVersionAdoptionRequestSchema)` to create a new message.
  */
 export const ListVersionAdoptionRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_catalog, 12);
+  messageDesc(file_rollcall_v1_catalog, 20);
 
 /**
  * Describes the message rollcall.v1.ListVersionAdoptionResponse.
  * Use `create(ListVersionAdoptionResponseSchema)` to create a new message.
  */
 export const ListVersionAdoptionResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_catalog, 13);
+  messageDesc(file_rollcall_v1_catalog, 21);
 
 /**
  * Describes the message rollcall.v1.CreateEnrollmentTokenRequest.
  * Use `create(CreateEnrollmentTokenRequestSchema)` to create a new message.
  */
 export const CreateEnrollmentTokenRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_catalog, 14);
+  messageDesc(file_rollcall_v1_catalog, 22);
 
 /**
  * Describes the message rollcall.v1.CreateEnrollmentTokenResponse.
  * Use `create(CreateEnrollmentTokenResponseSchema)` to create a new message.
  */
 export const CreateEnrollmentTokenResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_catalog, 15);
+  messageDesc(file_rollcall_v1_catalog, 23);
 

@@ -10,7 +10,7 @@ import type { Host, HostCounts, Job } from "./model_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { CancelFleetUpdateRequestSchema, CancelFleetUpdateResponseSchema, FleetUpdate, GetFleetUpdateRequestSchema, GetFleetUpdateResponseSchema, ListFleetUpdatesRequestSchema, ListFleetUpdatesResponseSchema, StartFleetUpdateRequestSchema, StartFleetUpdateResponseSchema } from "./rollout_pb.js";
 import type { AcknowledgeAlertRequestSchema, AcknowledgeAlertResponseSchema, Alert, ListAlertsRequestSchema, ListAlertsResponseSchema, ListAuditEventsRequestSchema, ListAuditEventsResponseSchema } from "./attention_pb.js";
-import type { CreateEnrollmentTokenRequestSchema, CreateEnrollmentTokenResponseSchema, ListEnrollmentTokensRequestSchema, ListEnrollmentTokensResponseSchema, ListReleasesRequestSchema, ListReleasesResponseSchema, ListVersionAdoptionRequestSchema, ListVersionAdoptionResponseSchema, RevokeEnrollmentTokenRequestSchema, RevokeEnrollmentTokenResponseSchema, SetTargetVersionRequestSchema, SetTargetVersionResponseSchema } from "./catalog_pb.js";
+import type { CreateEnrollmentTokenRequestSchema, CreateEnrollmentTokenResponseSchema, GetDeliveryRequestSchema, GetDeliveryResponseSchema, ImportReleaseRequestSchema, ImportReleaseResponseSchema, ListEnrollmentTokensRequestSchema, ListEnrollmentTokensResponseSchema, ListReleasesRequestSchema, ListReleasesResponseSchema, ListVersionAdoptionRequestSchema, ListVersionAdoptionResponseSchema, RemoveReleaseRequestSchema, RemoveReleaseResponseSchema, RevokeEnrollmentTokenRequestSchema, RevokeEnrollmentTokenResponseSchema, SetTargetVersionRequestSchema, SetTargetVersionResponseSchema } from "./catalog_pb.js";
 
 /**
  * Describes the file rollcall/v1/fleet.proto.
@@ -617,6 +617,34 @@ export declare const FleetService: GenService<{
     methodKind: "unary";
     input: typeof SetTargetVersionRequestSchema;
     output: typeof SetTargetVersionResponseSchema;
+  },
+  /**
+   * Imports a release: all of it, once every signature and digest holds, or nothing.
+   *
+   * @generated from rpc rollcall.v1.FleetService.ImportRelease
+   */
+  importRelease: {
+    methodKind: "client_streaming";
+    input: typeof ImportReleaseRequestSchema;
+    output: typeof ImportReleaseResponseSchema;
+  },
+  /**
+   * Deletes a release that is neither the target nor in use by a job or a fleet update.
+   *
+   * @generated from rpc rollcall.v1.FleetService.RemoveRelease
+   */
+  removeRelease: {
+    methodKind: "unary";
+    input: typeof RemoveReleaseRequestSchema;
+    output: typeof RemoveReleaseResponseSchema;
+  },
+  /**
+   * @generated from rpc rollcall.v1.FleetService.GetDelivery
+   */
+  getDelivery: {
+    methodKind: "unary";
+    input: typeof GetDeliveryRequestSchema;
+    output: typeof GetDeliveryResponseSchema;
   },
   /**
    * By day, then version.

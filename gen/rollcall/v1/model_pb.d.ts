@@ -247,6 +247,20 @@ export declare type Job = Message<"rollcall.v1.Job"> & {
    * @generated from field: google.protobuf.Timestamp deadline_at = 19;
    */
   deadlineAt?: Timestamp | undefined;
+
+  /**
+   * Bytes of blocks that were sent for this job, as they went on the wire.
+   *
+   * @generated from field: uint64 bytes_delivered = 20;
+   */
+  bytesDelivered: bigint;
+
+  /**
+   * Bytes of the artifact that did not have to be sent; 0 until it is staged.
+   *
+   * @generated from field: uint64 bytes_saved = 21;
+   */
+  bytesSaved: bigint;
 };
 
 /**
@@ -345,6 +359,20 @@ export declare type Host = Message<"rollcall.v1.Host"> & {
    * @generated from field: bool identity_duplicated = 15;
    */
   identityDuplicated: boolean;
+
+  /**
+   * Releases of a lower sequence are refused by this host; 0 while it told of none.
+   *
+   * @generated from field: uint64 sequence_floor = 16;
+   */
+  sequenceFloor: bigint;
+
+  /**
+   * Sequence of the key set that this host knows; 0 for none.
+   *
+   * @generated from field: uint64 keys_sequence = 17;
+   */
+  keysSequence: bigint;
 };
 
 /**
@@ -565,6 +593,26 @@ export enum Refusal_Reason {
    * @generated from enum value: REASON_TOKEN_UNKNOWN = 26;
    */
   TOKEN_UNKNOWN = 26,
+
+  /**
+   * @generated from enum value: REASON_RELEASE_INVALID = 27;
+   */
+  RELEASE_INVALID = 27,
+
+  /**
+   * @generated from enum value: REASON_RELEASE_KNOWN = 28;
+   */
+  RELEASE_KNOWN = 28,
+
+  /**
+   * @generated from enum value: REASON_RELEASE_IN_USE = 29;
+   */
+  RELEASE_IN_USE = 29,
+
+  /**
+   * @generated from enum value: REASON_BELOW_SEQUENCE_FLOOR = 30;
+   */
+  BELOW_SEQUENCE_FLOOR = 30,
 
   /**
    * From here on: people, sessions and API tokens.
@@ -821,6 +869,34 @@ export enum JobReason {
    * @generated from enum value: JOB_REASON_NOT_CONFIRMED = 17;
    */
   NOT_CONFIRMED = 17,
+
+  /**
+   * The manifest is signed by a key that the key set does not name.
+   *
+   * @generated from enum value: JOB_REASON_KEY_UNKNOWN = 18;
+   */
+  KEY_UNKNOWN = 18,
+
+  /**
+   * The manifest is signed by a key that was revoked.
+   *
+   * @generated from enum value: JOB_REASON_KEY_REVOKED = 19;
+   */
+  KEY_REVOKED = 19,
+
+  /**
+   * The key set is not signed by a root key of this agent's build, or cannot be read.
+   *
+   * @generated from enum value: JOB_REASON_KEYS_INVALID = 20;
+   */
+  KEYS_INVALID = 20,
+
+  /**
+   * The key set is older than the one this host knows.
+   *
+   * @generated from enum value: JOB_REASON_KEYS_OUTDATED = 21;
+   */
+  KEYS_OUTDATED = 21,
 }
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file rollcall/v1/release.proto (package rollcall.v1, syntax proto3)
 /* eslint-disable */
 
-// The manifest of a release, in its JSON form (`manifest.json`).
+// The signed documents of a release, in their JSON form: its manifest
+// (`manifest.json`) and the key set (`keys.json`).
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -53,6 +54,14 @@ export declare type Manifest = Message<"rollcall.v1.Manifest"> & {
    * @generated from field: repeated rollcall.v1.ManifestArtifact artifacts = 6;
    */
   artifacts: ManifestArtifact[];
+
+  /**
+   * Hosts whose sequence floor is at most this may install this release although
+   * its sequence is lower; 0 for none.
+   *
+   * @generated from field: uint64 permitted_floor = 7;
+   */
+  permittedFloor: bigint;
 };
 
 /**
@@ -109,4 +118,86 @@ export declare type ManifestArtifact = Message<"rollcall.v1.ManifestArtifact"> &
  * Use `create(ManifestArtifactSchema)` to create a new message.
  */
 export declare const ManifestArtifactSchema: GenMessage<ManifestArtifact>;
+
+/**
+ * Which keys sign manifests. Signed by a root key, whose public half is part of
+ * the agent's build; nothing else changes what a host trusts.
+ *
+ * @generated from message rollcall.v1.KeySet
+ */
+export declare type KeySet = Message<"rollcall.v1.KeySet"> & {
+  /**
+   * @generated from field: uint32 format = 1;
+   */
+  format: number;
+
+  /**
+   * Rises with each key set; a host takes none that is lower than the one it knows.
+   *
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 3;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: repeated rollcall.v1.SigningKey signing_keys = 4;
+   */
+  signingKeys: SigningKey[];
+
+  /**
+   * Keys whose signatures count no longer, in the form of SigningKey.public_key.
+   *
+   * @generated from field: repeated string revoked_keys = 5;
+   */
+  revokedKeys: string[];
+
+  /**
+   * Replaces the sequence floor of every host that takes this key set, also downwards.
+   *
+   * @generated from field: optional uint64 sequence_floor = 6;
+   */
+  sequenceFloor?: bigint | undefined;
+
+  /**
+   * Made for a demo or a test. A production build refuses it.
+   *
+   * @generated from field: bool development = 7;
+   */
+  development: boolean;
+};
+
+/**
+ * Describes the message rollcall.v1.KeySet.
+ * Use `create(KeySetSchema)` to create a new message.
+ */
+export declare const KeySetSchema: GenMessage<KeySet>;
+
+/**
+ * @generated from message rollcall.v1.SigningKey
+ */
+export declare type SigningKey = Message<"rollcall.v1.SigningKey"> & {
+  /**
+   * The second line of a minisign public key file: 42 bytes in base64.
+   *
+   * @generated from field: string public_key = 1;
+   */
+  publicKey: string;
+
+  /**
+   * What it is called, for people.
+   *
+   * @generated from field: string label = 2;
+   */
+  label: string;
+};
+
+/**
+ * Describes the message rollcall.v1.SigningKey.
+ * Use `create(SigningKeySchema)` to create a new message.
+ */
+export declare const SigningKeySchema: GenMessage<SigningKey>;
 

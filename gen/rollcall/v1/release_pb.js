@@ -2,7 +2,8 @@
 // @generated from file rollcall/v1/release.proto (package rollcall.v1, syntax proto3)
 /* eslint-disable */
 
-// The manifest of a release, in its JSON form (`manifest.json`).
+// The signed documents of a release, in their JSON form: its manifest
+// (`manifest.json`) and the key set (`keys.json`).
 
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -12,7 +13,7 @@ import { file_rollcall_v1_options } from "./options_pb.js";
  * Describes the file rollcall/v1/release.proto.
  */
 export const file_rollcall_v1_release = /*@__PURE__*/
-  fileDesc("Chlyb2xsY2FsbC92MS9yZWxlYXNlLnByb3RvEgtyb2xsY2FsbC52MSL2AQoITWFuaWZlc3QSGAoGZm9ybWF0GAEgASgNQgjy4BgEIAEoARIbCgdwcm9kdWN0GAIgASgJQgry4BgGCAEQQBgFEhwKB3ZlcnNpb24YAyABKAlCC/LgGAcIARCAARgCEiEKCHNlcXVlbmNlGAQgASgEQg/y4BgLIAEo/////////w8SNgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBvLgGAIIARI6CglhcnRpZmFjdHMYBiADKAsyHS5yb2xsY2FsbC52MS5NYW5pZmVzdEFydGlmYWN0Qgjy4BgECAEQECLbAQoQTWFuaWZlc3RBcnRpZmFjdBIcCghwbGF0Zm9ybRgBIAEoCUIK8uAYBggBEEAYBRIdCglmaWxlX25hbWUYAiABKAlCCvLgGAYIARBAGAUSIAoKc2l6ZV9ieXRlcxgDIAEoBEIM8uAYCCABKICAgIACEhoKBnNoYTI1NhgEIAEoCUIK8uAYBggBEEAYBBIlChBibG9ja19zaXplX2J5dGVzGAUgASgNQgvy4BgHIIAgKICAQBIlChFibG9ja19saXN0X3NoYTI1NhgGIAEoCUIK8uAYBggBEEAYBGIGcHJvdG8z", [file_google_protobuf_timestamp, file_rollcall_v1_options]);
+  fileDesc("Chlyb2xsY2FsbC92MS9yZWxlYXNlLnByb3RvEgtyb2xsY2FsbC52MSKeAgoITWFuaWZlc3QSGAoGZm9ybWF0GAEgASgNQgjy4BgEIAEoARIbCgdwcm9kdWN0GAIgASgJQgry4BgGCAEQQBgFEhwKB3ZlcnNpb24YAyABKAlCC/LgGAcIARCAARgCEiEKCHNlcXVlbmNlGAQgASgEQg/y4BgLIAEo/////////w8SNgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBvLgGAIIARI6CglhcnRpZmFjdHMYBiADKAsyHS5yb2xsY2FsbC52MS5NYW5pZmVzdEFydGlmYWN0Qgjy4BgECAEQEBImCg9wZXJtaXR0ZWRfZmxvb3IYByABKARCDfLgGAko/////////w8i2wEKEE1hbmlmZXN0QXJ0aWZhY3QSHAoIcGxhdGZvcm0YASABKAlCCvLgGAYIARBAGAUSHQoJZmlsZV9uYW1lGAIgASgJQgry4BgGCAEQQBgFEiAKCnNpemVfYnl0ZXMYAyABKARCDPLgGAggASiAgICAAhIaCgZzaGEyNTYYBCABKAlCCvLgGAYIARBAGAQSJQoQYmxvY2tfc2l6ZV9ieXRlcxgFIAEoDUIL8uAYByCAICiAgEASJQoRYmxvY2tfbGlzdF9zaGEyNTYYBiABKAlCCvLgGAYIARBAGAQiqwIKBktleVNldBIYCgZmb3JtYXQYASABKA1CCPLgGAQgASgBEiEKCHNlcXVlbmNlGAIgASgEQg/y4BgLIAEo/////////w8SNgoKY3JlYXRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBvLgGAIIARI3CgxzaWduaW5nX2tleXMYBCADKAsyFy5yb2xsY2FsbC52MS5TaWduaW5nS2V5Qgjy4BgECAEQEBIfCgxyZXZva2VkX2tleXMYBSADKAlCCfLgGAUQgAIYBxIqCg5zZXF1ZW5jZV9mbG9vchgGIAEoBEIN8uAYCSj/////////D0gAiAEBEhMKC2RldmVsb3BtZW50GAcgASgIQhEKD19zZXF1ZW5jZV9mbG9vciJFCgpTaWduaW5nS2V5Eh4KCnB1YmxpY19rZXkYASABKAlCCvLgGAYIARA4GAcSFwoFbGFiZWwYAiABKAlCCPLgGAQQZBgGYgZwcm90bzM", [file_google_protobuf_timestamp, file_rollcall_v1_options]);
 
 /**
  * Describes the message rollcall.v1.Manifest.
@@ -27,4 +28,18 @@ export const ManifestSchema = /*@__PURE__*/
  */
 export const ManifestArtifactSchema = /*@__PURE__*/
   messageDesc(file_rollcall_v1_release, 1);
+
+/**
+ * Describes the message rollcall.v1.KeySet.
+ * Use `create(KeySetSchema)` to create a new message.
+ */
+export const KeySetSchema = /*@__PURE__*/
+  messageDesc(file_rollcall_v1_release, 2);
+
+/**
+ * Describes the message rollcall.v1.SigningKey.
+ * Use `create(SigningKeySchema)` to create a new message.
+ */
+export const SigningKeySchema = /*@__PURE__*/
+  messageDesc(file_rollcall_v1_release, 3);
 

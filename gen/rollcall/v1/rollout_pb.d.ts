@@ -119,6 +119,18 @@ export declare type FleetUpdate = Message<"rollcall.v1.FleetUpdate"> & {
    * @generated from field: rollcall.v1.FleetUpdateCounts counts = 13;
    */
   counts?: FleetUpdateCounts | undefined;
+
+  /**
+   * Sums over its jobs.
+   *
+   * @generated from field: uint64 bytes_delivered = 14;
+   */
+  bytesDelivered: bigint;
+
+  /**
+   * @generated from field: uint64 bytes_saved = 15;
+   */
+  bytesSaved: bigint;
 };
 
 /**

@@ -2,10 +2,12 @@ import type { Migration } from "kysely/migration";
 import * as initial from "./0001-initial.ts";
 import * as accounts from "./0002-accounts.ts";
 import * as fleetUpdates from "./0003-fleet-updates.ts";
+import * as signedReleases from "./0004-signed-releases.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
   "0001-initial": initial,
   "0002-accounts": accounts,
   "0003-fleet-updates": fleetUpdates,
+  "0004-signed-releases": signedReleases,
 };

@@ -19,7 +19,8 @@ const emptyFleet: FleetReader & SnapshotReader = {
 
 test("a watcher that was told that it caught up is not told again, however soon the next change comes", async () => {
   const clock = new ManualClock();
-  await using feed = new ChangeFeed(emptyFleet, clock, { uuid: randomUUID, bytes: Buffer.alloc }, expect.fail);
+  const random = { uuid: randomUUID, bytes: Buffer.alloc };
+  await using feed = new ChangeFeed(emptyFleet, clock, random, (error) => expect.fail(String(error)));
   const watch = watchFleet(feed, emptyFleet, clock, "", new AbortController().signal);
   const nextCase = async (): Promise<string | undefined> => (await watch.next()).value?.change.case;
   expect(await nextCase()).toBe("snapshot");
