@@ -1,7 +1,7 @@
 /** `npm run bench -- SUITE …`: measurements that are too long or too noisy for `npm test`. */
 import { faultsSuite } from "./faults.ts";
-import type { Suite } from "./suite.ts";
 import { fleetSuite } from "./fleet.ts";
+import { runSuites, type Suite } from "./suite.ts";
 import { updateSuite } from "./update.ts";
 
 const SUITES: readonly Suite[] = [faultsSuite, fleetSuite, updateSuite];
@@ -21,9 +21,9 @@ async function main(names: readonly string[]): Promise<number> {
     );
     return 2;
   }
-  for (const suite of suites) {
-    const facts = await suite?.run((line) => process.stdout.write(`${line}\n`), stop.signal);
-    process.stdout.write(`${JSON.stringify({ suite: suite?.name, ...facts })}\n`);
-  }
-  return 0;
+  return await runSuites(
+    suites.filter((suite) => suite !== undefined),
+    (line) => process.stdout.write(`${line}\n`),
+    stop.signal,
+  );
 }

@@ -1,5 +1,27 @@
 /** One suite of `npm run bench`. It prints a small table for people and returns the facts for its one JSON line. */
 export interface Suite {
   readonly name: string;
-  run(print: (line: string) => void, signal: AbortSignal): Promise<Readonly<Record<string, unknown>>>;
+  run(print: (line: string) => void, signal: AbortSignal): Promise<SuiteFacts>;
+}
+
+/** What a suite found out. */
+export interface SuiteFacts {
+  /** What should not be, one line each; a suite that only measures has none. */
+  readonly problems?: readonly string[];
+  readonly [fact: string]: unknown;
+}
+
+/** Runs the suites one after another, each with its JSON line. The exit status: 1 when one of them found a problem. */
+export async function runSuites(
+  suites: readonly Suite[],
+  print: (line: string) => void,
+  signal: AbortSignal,
+): Promise<number> {
+  let status = 0;
+  for (const suite of suites) {
+    const facts = await suite.run(print, signal);
+    print(JSON.stringify({ suite: suite.name, ...facts }));
+    if (facts.problems !== undefined && facts.problems.length > 0) status = 1;
+  }
+  return status;
 }
