@@ -8,8 +8,6 @@ export interface AgentWorld {
   readonly time: VirtualTime;
   readonly dice: Dice;
   readonly nextId: (kind: string) => string;
-  /** How long a stage is held for its commit. */
-  readonly commitWindowMs: number;
   /** A server that takes streams, if there is one that this host can reach now. */
   readonly findServer: () => ServerProcess | undefined;
   /** Called in the instant in which the binary is replaced. */

@@ -7,6 +7,7 @@
  * After the swap the process ends and whatever its fate holds comes up; the guard puts
  * the old version back where the new one fails.
  */
+import { UPDATE_LIMITS } from "../../agent/updater/update-limits.ts";
 import type { CommandUpdate, CommitUpdate, ServerMessage } from "../../gen/rollcall/v1/agent_pb.js";
 import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
 import type { HostId } from "../../server/domain/ids.ts";
@@ -240,7 +241,8 @@ export class FakeAgent {
   /** Tells of the stage; from then on the commit has its time on this session. */
   #holdForCommit(job: AgentJob): void {
     if (this.#dies(job, "staged")) return;
-    const { time, commitWindowMs } = this.#world;
+    const { time } = this.#world;
+    const { commitWindowMs } = UPDATE_LIMITS;
     this.#job = job;
     const link = this.#link;
     this.#commitUntilMs = time.nowMs + commitWindowMs;

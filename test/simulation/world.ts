@@ -13,14 +13,11 @@ import { ServerProcess, type ServerParts, type ServerWorld } from "./server-proc
 import { VirtualTime } from "./virtual-time.ts";
 
 const OPERATOR = "operator";
-const COMMIT_WINDOW_MS = 60_000;
 
 /** How a schedule is run. */
 export interface RunOptions {
   /** Makes a part of the servers worse than it is. */
   readonly sabotage?: (parts: ServerParts) => ServerParts;
-  /** How long agents hold a stage for its commit. *Units*: milliseconds. */
-  readonly commitWindowMs?: number;
   /** Given one line for everything that happens. */
   readonly tell?: (line: string) => void;
 }
@@ -32,7 +29,6 @@ export class World {
   readonly agents: readonly FakeAgent[];
   readonly schedule: Schedule;
   readonly #dice: Dice;
-  readonly #commitWindowMs: number;
   readonly #servers: ServerProcess[];
   readonly #serverWorld: ServerWorld;
   #ids = 0;
@@ -40,9 +36,8 @@ export class World {
   #lastFleetId: FleetUpdateId | undefined;
 
   constructor(dice: Dice, schedule: Schedule, options: RunOptions) {
-    const { sabotage = (parts) => parts, commitWindowMs = COMMIT_WINDOW_MS, tell } = options;
+    const { sabotage = (parts) => parts, tell } = options;
     this.#dice = dice;
-    this.#commitWindowMs = commitWindowMs;
     this.auditor = new Auditor(this.time, this.db, tell);
     this.schedule = schedule;
     this.db.setTarget(TO_VERSION);
@@ -186,7 +181,6 @@ export class World {
         time: this.time,
         dice,
         nextId: (kind) => this.#nextId(kind),
-        commitWindowMs: this.#commitWindowMs,
         findServer: () => this.#findServer(),
         swapped: (hostId, jobId, swapped) => this.auditor.swapped(hostId, jobId, swapped),
         note: (sighting) => this.auditor.note(sighting),

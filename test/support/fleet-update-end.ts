@@ -5,25 +5,20 @@ import {
   FleetUpdateState,
   type GetFleetUpdateResponse,
 } from "../../gen/rollcall/v1/rollout_pb.js";
+import { watchUntil } from "./watch-until.ts";
 
 /** Watches until the fleet update has ended and every host of it is settled. */
 export async function untilFleetUpdateSettled(
   fleet: Client<typeof FleetService>,
   fleetUpdateId: string,
 ): Promise<GetFleetUpdateResponse> {
-  const leaving = new AbortController();
-  try {
-    for await (const { change } of fleet.watchFleet({}, { signal: leaving.signal })) {
-      const isNews = change.case === "caughtUp" || (change.case === "fleetUpdate" && change.value.id === fleetUpdateId);
-      if (!isNews) continue;
-      const found = await fleet.getFleetUpdate({ fleetUpdateId });
-      const isRunning = found.fleetUpdate?.state === FleetUpdateState.RUNNING;
-      if (!isRunning && found.fleetUpdate?.counts?.updating === 0) return found;
-    }
-  } finally {
-    leaving.abort();
-  }
-  throw new Error("the watch ended first");
+  return watchUntil(fleet, async (change) => {
+    const isNews = change.case === "caughtUp" || (change.case === "fleetUpdate" && change.value.id === fleetUpdateId);
+    if (!isNews) return undefined;
+    const found = await fleet.getFleetUpdate({ fleetUpdateId });
+    const isRunning = found.fleetUpdate?.state === FleetUpdateState.RUNNING;
+    return !isRunning && found.fleetUpdate?.counts?.updating === 0 ? found : undefined;
+  });
 }
 
 /** One line a host, such as `a SUCCEEDED` or `b FAILED preflight_no_space`. */

@@ -1,16 +1,16 @@
 import type { Client } from "@connectrpc/connect";
-import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
+import type { FleetService, WatchFleetResponse } from "../../gen/rollcall/v1/fleet_pb.js";
 
-/** Looks at the start and after each change that the server tells of, until there is something to see. */
+/** Looks at the start (`caughtUp`) and at each change that the server tells of, until there is something to see. */
 export async function watchUntil<Seen>(
   fleet: Client<typeof FleetService>,
-  look: () => Promise<Seen | undefined>,
+  look: (change: WatchFleetResponse["change"]) => Promise<Seen | undefined>,
 ): Promise<Seen> {
   const leaving = new AbortController();
   try {
     for await (const { change } of fleet.watchFleet({}, { signal: leaving.signal })) {
       if (change.case === "snapshot") continue;
-      const seen = await look();
+      const seen = await look(change);
       if (seen !== undefined) return seen;
     }
   } finally {

@@ -1,7 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   LastUpdate_Outcome,
@@ -9,8 +8,9 @@ import {
   type CommitUpdate,
   type FetchBlocksResponse,
 } from "../../../gen/rollcall/v1/agent_pb.js";
-import { HostStatus, JobReason, JobState, Refusal_Reason, RefusalSchema } from "../../../gen/rollcall/v1/model_pb.js";
+import { HostStatus, JobReason, JobState, Refusal_Reason } from "../../../gen/rollcall/v1/model_pb.js";
 import { NEW_VERSION, OLD_VERSION, startControlPlane, type ControlPlane } from "../../support/control-plane.ts";
+import { refusalOf } from "../../support/refusal-of.ts";
 import { validHello, type ScriptedAgent, type ScriptedStream } from "../../support/scripted-agent.ts";
 
 let plane: ControlPlane;
@@ -37,6 +37,8 @@ async function nextOf<Case extends string>(stream: ScriptedStream, kind: Case) {
     if (message.case === kind) return message.value as never;
   }
 }
+
+const reasonOf = async (call: Promise<unknown>) => (await refusalOf(call))?.reason;
 
 const stateOf = async (jobId: string) => (await plane.fleet.getJob({ jobId })).job?.state;
 
@@ -180,12 +182,12 @@ describe("cancel", () => {
     const jobId = job?.id ?? "";
     stream.sendProgress({ jobId, phase: UpdatePhase.STAGED });
     await nextOf(stream, "commitUpdate");
-    expect(await refusalOf(plane.fleet.cancelJob({ jobId }))).toBe(Refusal_Reason.JOB_COMMITTED);
+    expect(await reasonOf(plane.fleet.cancelJob({ jobId }))).toBe(Refusal_Reason.JOB_COMMITTED);
     expect(await stateOf(jobId)).toBe(JobState.RESTARTING);
   });
 
   test("of nothing is refused", async () => {
-    expect(await refusalOf(plane.fleet.cancelJob({ jobId: randomUUID() }))).toBe(Refusal_Reason.JOB_UNKNOWN);
+    expect(await reasonOf(plane.fleet.cancelJob({ jobId: randomUUID() }))).toBe(Refusal_Reason.JOB_UNKNOWN);
   });
 
   test("tells a host that works on a job that is not open here to drop it", async () => {
@@ -201,15 +203,15 @@ describe("cancel", () => {
 describe("before dispatch", () => {
   test("each refusal is typed and nothing is sent", async () => {
     const agent = await plane.enrollAgent("refused");
-    expect(await refusalOf(plane.fleet.updateHost({ hostId: randomUUID() }))).toBe(Refusal_Reason.HOST_UNKNOWN);
-    expect(await refusalOf(plane.fleet.updateHost({ hostId: agent.hostId }))).toBe(Refusal_Reason.HOST_OFFLINE);
+    expect(await reasonOf(plane.fleet.updateHost({ hostId: randomUUID() }))).toBe(Refusal_Reason.HOST_UNKNOWN);
+    expect(await reasonOf(plane.fleet.updateHost({ hostId: agent.hostId }))).toBe(Refusal_Reason.HOST_OFFLINE);
     const first = await agent.hello(helloOf("refused", { agentVersion: NEW_VERSION }));
-    expect(await refusalOf(plane.fleet.updateHost({ hostId: agent.hostId }))).toBe(Refusal_Reason.ALREADY_AT_TARGET);
+    expect(await reasonOf(plane.fleet.updateHost({ hostId: agent.hostId }))).toBe(Refusal_Reason.ALREADY_AT_TARGET);
     const second = await agent.hello(helloOf("refused", { arch: "arm64" }));
-    expect(await refusalOf(plane.fleet.updateHost({ hostId: agent.hostId }))).toBe(Refusal_Reason.NO_ARTIFACT);
+    expect(await reasonOf(plane.fleet.updateHost({ hostId: agent.hostId }))).toBe(Refusal_Reason.NO_ARTIFACT);
     const third = await agent.hello(helloOf("refused"));
     await plane.fleet.updateHost({ hostId: agent.hostId });
-    expect(await refusalOf(plane.fleet.updateHost({ hostId: agent.hostId }))).toBe(Refusal_Reason.UPDATE_RUNNING);
+    expect(await reasonOf(plane.fleet.updateHost({ hostId: agent.hostId }))).toBe(Refusal_Reason.UPDATE_RUNNING);
     for (const { stream } of [first, second])
       expect(stream.received.map(({ message }) => message.case)).toEqual(["welcome"]);
     await nextOf(third.stream, "commandUpdate");
@@ -264,15 +266,6 @@ describe("a host's word counts for its own jobs only", () => {
     const end = await late.ended;
     expect(end.refusal?.reason).toBe(Refusal_Reason.IDENTITY_DUPLICATED);
     expect(end.refusal?.retryAfterMs).toBeGreaterThan(0);
-    expect(await refusalOf(plane.fleet.updateHost({ hostId: agent.hostId }))).toBe(Refusal_Reason.IDENTITY_DUPLICATED);
+    expect(await reasonOf(plane.fleet.updateHost({ hostId: agent.hostId }))).toBe(Refusal_Reason.IDENTITY_DUPLICATED);
   });
 });
-
-async function refusalOf(call: Promise<unknown>): Promise<Refusal_Reason | undefined> {
-  try {
-    await call;
-    return undefined;
-  } catch (error) {
-    return ConnectError.from(error).findDetails(RefusalSchema)[0]?.reason;
-  }
-}

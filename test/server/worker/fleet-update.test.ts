@@ -1,18 +1,15 @@
-import { ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeEach, afterEach, describe, expect, test } from "vitest";
 import { UpdateError } from "../../../agent/updater/update-error.ts";
 import { AlertKind } from "../../../gen/rollcall/v1/attention_pb.js";
-import { JobReason, Refusal_Reason, RefusalSchema } from "../../../gen/rollcall/v1/model_pb.js";
-import {
-  FleetUpdateHostState,
-  FleetUpdateState,
-  OfflinePolicy,
-  type GetFleetUpdateResponse,
-} from "../../../gen/rollcall/v1/rollout_pb.js";
+import { JobReason, Refusal_Reason } from "../../../gen/rollcall/v1/model_pb.js";
+import { FleetUpdateHostState, FleetUpdateState, OfflinePolicy } from "../../../gen/rollcall/v1/rollout_pb.js";
 import type { FakePlatform } from "../../agent/fake-platform.ts";
 import { NEW_VERSION, OLD_VERSION, startControlPlane, type ControlPlane } from "../../support/control-plane.ts";
+import { hostStates, untilFleetUpdateSettled } from "../../support/fleet-update-end.ts";
 import { enrollHost } from "../../support/host-enrollment.ts";
 import { MemoryHost } from "../../support/memory-host.ts";
+import { refusalOf } from "../../support/refusal-of.ts";
+import { watchUntil } from "../../support/watch-until.ts";
 
 let plane: ControlPlane;
 let hosts: AsyncDisposableStack;
@@ -64,38 +61,10 @@ const failing = (platform: FakePlatform): void =>
     throw noSpace();
   });
 
-/** Watches until the fleet update has ended and every host of it is settled. */
-async function untilSettled(fleetUpdateId: string): Promise<GetFleetUpdateResponse> {
-  const leaving = new AbortController();
-  try {
-    for await (const { change } of plane.fleet.watchFleet({}, { signal: leaving.signal })) {
-      const isNews = change.case === "caughtUp" || (change.case === "fleetUpdate" && change.value.id === fleetUpdateId);
-      if (!isNews) continue;
-      const found = await plane.fleet.getFleetUpdate({ fleetUpdateId });
-      const isRunning = found.fleetUpdate?.state === FleetUpdateState.RUNNING;
-      if (!isRunning && found.fleetUpdate?.counts?.updating === 0) return found;
-    }
-  } finally {
-    leaving.abort();
-  }
-  throw new Error("the watch ended first");
-}
-
-const statesOf = (found: GetFleetUpdateResponse) =>
-  found.hosts.map(
-    (host) => `${host.hostname} ${FleetUpdateHostState[host.state]}${host.reason === "" ? "" : ` ${host.reason}`}`,
-  );
+const untilSettled = (fleetUpdateId: string) => untilFleetUpdateSettled(plane.fleet, fleetUpdateId);
 
 async function start(request: Parameters<ControlPlane["fleet"]["startFleetUpdate"]>[0] = {}): Promise<string> {
   return (await plane.fleet.startFleetUpdate(request)).fleetUpdate?.id ?? "";
-}
-
-async function refusalOf(call: Promise<unknown>) {
-  const error = await call.then(
-    () => undefined,
-    (reason: unknown) => ConnectError.from(reason),
-  );
-  return error?.findDetails(RefusalSchema)[0];
 }
 
 describe("a fleet update", () => {
@@ -119,7 +88,7 @@ describe("a fleet update", () => {
       toVersion: NEW_VERSION,
       startedBy: "admin-token",
     });
-    expect(statesOf(found)).toEqual(["a SUCCEEDED", "b SUCCEEDED", "c SUCCEEDED"]);
+    expect(hostStates(found)).toEqual(["a SUCCEEDED", "b SUCCEEDED", "c SUCCEEDED"]);
     expect(most).toBe(1);
     const { events } = await plane.fleet.listAuditEvents({ actionPrefix: "fleet." });
     expect(events.map((event) => event.action)).toEqual(["fleet.update_completed", "fleet.update_started"]);
@@ -136,7 +105,7 @@ describe("a fleet update", () => {
       haltedHostId: bad.hostId,
       haltReason: "preflight_no_space",
     });
-    expect(statesOf(found)).toEqual(["a SUCCEEDED", "b FAILED preflight_no_space", "c PENDING"]);
+    expect(hostStates(found)).toEqual(["a SUCCEEDED", "b FAILED preflight_no_space", "c PENDING"]);
     expect(late.host.log.events.some((logged) => logged.event === "update_commanded")).toBe(false);
     const { alerts } = await plane.fleet.listAlerts({ openOnly: true });
     expect(alerts.map((alert) => [alert.kind, alert.hostId, alert.reason])).toEqual([
@@ -151,7 +120,7 @@ describe("a fleet update", () => {
     await addHost("b");
     const found = await untilSettled(await start());
     expect(found.fleetUpdate).toMatchObject({ state: FleetUpdateState.HALTED, haltReason: "agent_lost" });
-    expect(statesOf(found)).toEqual(["a FAILED agent_lost", "b PENDING"]);
+    expect(hostStates(found)).toEqual(["a FAILED agent_lost", "b PENDING"]);
   });
 
   test("bears as many failures as its policy says", async () => {
@@ -160,7 +129,7 @@ describe("a fleet update", () => {
     await addHost("c", { prepare: failing });
     await addHost("d");
     const found = await untilSettled(await start({ policy: { maxFailures: 1 } }));
-    expect(statesOf(found)).toEqual([
+    expect(hostStates(found)).toEqual([
       "a FAILED preflight_no_space",
       "b SUCCEEDED",
       "c FAILED preflight_no_space",
@@ -189,7 +158,7 @@ describe("a fleet update", () => {
     isBroken = false;
     const again = await untilSettled(await start({ retryOf: halted }));
     expect(again.fleetUpdate).toMatchObject({ state: FleetUpdateState.COMPLETED, retryOf: halted });
-    expect(statesOf(again)).toEqual(["b SUCCEEDED", "c SUCCEEDED"]);
+    expect(hostStates(again)).toEqual(["b SUCCEEDED", "c SUCCEEDED"]);
   });
 
   test("the next completed one resolves the alert of a halted one, and a host at the target resolves its own", async () => {
@@ -207,9 +176,10 @@ describe("an offline host", () => {
     const first = await addHost("a");
     const gone = await addHost("b");
     await gone.host[Symbol.asyncDispose]();
-    for await (const { change } of plane.fleet.watchFleet({})) {
-      if (change.case === "alert" && change.value.kind === AlertKind.HOST_OFFLINE) break;
-    }
+    await watchUntil(plane.fleet, async () => {
+      const { alerts } = await plane.fleet.listAlerts({ openOnly: true, kind: AlertKind.HOST_OFFLINE });
+      return alerts[0];
+    });
     const last = await addHost("c");
     return [first, gone, last].map(({ hostId }) => hostId);
   }
@@ -222,14 +192,14 @@ describe("an offline host", () => {
       haltReason: "host_offline",
       haltedHostId: hostIds[1],
     });
-    expect(statesOf(found)).toEqual(["a SUCCEEDED", "b PENDING", "c PENDING"]);
+    expect(hostStates(found)).toEqual(["a SUCCEEDED", "b PENDING", "c PENDING"]);
   });
 
   test("is skipped when the policy says so", async () => {
     const hostIds = await withOffline();
     const found = await untilSettled(await start({ hostIds, policy: { offline: OfflinePolicy.SKIP } }));
     expect(found.fleetUpdate?.state).toBe(FleetUpdateState.COMPLETED);
-    expect(statesOf(found)).toEqual(["a SUCCEEDED", "b SKIPPED host_offline", "c SUCCEEDED"]);
+    expect(hostStates(found)).toEqual(["a SUCCEEDED", "b SKIPPED host_offline", "c SUCCEEDED"]);
   });
 });
 
@@ -238,7 +208,7 @@ describe("a host", () => {
     const current = await addHost("a", { version: NEW_VERSION });
     const behind = await addHost("b");
     const found = await untilSettled(await start({ hostIds: [current.hostId, behind.hostId] }));
-    expect(statesOf(found)).toEqual(["a SKIPPED already_at_target", "b SUCCEEDED"]);
+    expect(hostStates(found)).toEqual(["a SKIPPED already_at_target", "b SUCCEEDED"]);
   });
 
   test("that is removed before its turn is skipped", async () => {
@@ -249,7 +219,7 @@ describe("a host", () => {
     const fleetUpdateId = await start({ hostIds: [first, second, third].map(({ hostId }) => hostId) });
     await plane.fleet.removeHost({ hostId: second.hostId });
     resolve();
-    expect(statesOf(await untilSettled(fleetUpdateId))).toEqual([
+    expect(hostStates(await untilSettled(fleetUpdateId))).toEqual([
       "a SUCCEEDED",
       "b SKIPPED host_removed",
       "c SUCCEEDED",
@@ -265,7 +235,7 @@ describe("a host", () => {
     expect(waiting.map((host) => host.state)).toEqual([FleetUpdateHostState.PENDING]);
     probe.resolve();
     await plane.untilEnded(job?.id ?? "");
-    expect(statesOf(await untilSettled(fleetUpdateId))).toEqual(["a SKIPPED already_at_target"]);
+    expect(hostStates(await untilSettled(fleetUpdateId))).toEqual(["a SKIPPED already_at_target"]);
   });
 });
 
@@ -278,7 +248,7 @@ describe("cancel", () => {
     await plane.fleet.cancelFleetUpdate({ fleetUpdateId });
     const found = await untilSettled(fleetUpdateId);
     expect(found.fleetUpdate?.state).toBe(FleetUpdateState.CANCELLED);
-    expect(statesOf(found)).toEqual(["a CANCELLED", "b PENDING"]);
+    expect(hostStates(found)).toEqual(["a CANCELLED", "b PENDING"]);
     expect(late.host.log.events.some((logged) => logged.event === "update_commanded")).toBe(false);
     // Asked again, answered alike.
     expect((await plane.fleet.cancelFleetUpdate({ fleetUpdateId })).fleetUpdate?.state).toBe(
