@@ -6,7 +6,7 @@
  */
 import type { Alert } from "../domain/alert.ts";
 import type { Clock, Random } from "../domain/clock.ts";
-import type { FleetHostCounts, FleetUpdate } from "../domain/fleet-update.ts";
+import type { FleetTally, FleetUpdate } from "../domain/fleet-update.ts";
 import type { Host, HostCounts } from "../domain/host.ts";
 import type { FleetUpdateId, HostId } from "../domain/ids.ts";
 import type { Job } from "../domain/job.ts";
@@ -19,7 +19,7 @@ export interface Change {
   readonly what:
     | { readonly kind: "host"; readonly host: Host }
     | { readonly kind: "job"; readonly job: Job }
-    | { readonly kind: "fleetUpdate"; readonly update: FleetUpdate; readonly counts: FleetHostCounts | undefined }
+    | { readonly kind: "fleetUpdate"; readonly update: FleetUpdate; readonly tally: FleetTally | undefined }
     | { readonly kind: "alert"; readonly alert: Alert }
     | { readonly kind: "removed"; readonly hostId: HostId };
 }
@@ -29,7 +29,7 @@ export interface FleetReader {
   findHosts(ids: readonly HostId[]): Promise<readonly Host[]>;
   countHosts(): Promise<HostCounts>;
   findFleetUpdates(ids: readonly FleetUpdateId[]): Promise<readonly FleetUpdate[]>;
-  countHostsOf(ids: readonly FleetUpdateId[]): Promise<ReadonlyMap<FleetUpdateId, FleetHostCounts>>;
+  tallyHostsOf(ids: readonly FleetUpdateId[]): Promise<ReadonlyMap<FleetUpdateId, FleetTally>>;
   findAlerts(ids: readonly string[]): Promise<readonly Alert[]>;
 }
 
@@ -160,10 +160,10 @@ export class ChangeFeed implements AsyncDisposable {
     try {
       const hostIds = [...pending.hostIds];
       const fleetUpdateIds = [...pending.fleetUpdateIds];
-      const [hosts, updates, hostCounts, alerts, counts] = await Promise.all([
+      const [hosts, updates, tallies, alerts, counts] = await Promise.all([
         this.#reader.findHosts(hostIds),
         this.#reader.findFleetUpdates(fleetUpdateIds),
-        this.#reader.countHostsOf(fleetUpdateIds),
+        this.#reader.tallyHostsOf(fleetUpdateIds),
         this.#reader.findAlerts([...pending.alertIds]),
         this.#reader.countHosts(),
       ]);
@@ -172,7 +172,7 @@ export class ChangeFeed implements AsyncDisposable {
       for (const host of hosts) this.#append(counts, { kind: "host", host });
       for (const hostId of hostIds) if (!found.has(hostId)) this.#append(counts, { kind: "removed", hostId });
       for (const update of updates)
-        this.#append(counts, { kind: "fleetUpdate", update, counts: hostCounts.get(update.id) });
+        this.#append(counts, { kind: "fleetUpdate", update, tally: tallies.get(update.id) });
       for (const alert of alerts) this.#append(counts, { kind: "alert", alert });
       this.#wake();
     } catch (error) {

@@ -2,7 +2,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
 import { OfflinePolicy, type FleetUpdatePolicy as WirePolicy } from "../../gen/rollcall/v1/rollout_pb.js";
 import { RefusedError } from "../domain/errors.ts";
-import type { FleetHost, FleetHostCounts, FleetUpdate, FleetUpdatePolicy } from "../domain/fleet-update.ts";
+import type { FleetHost, FleetTally, FleetUpdate, FleetUpdatePolicy } from "../domain/fleet-update.ts";
 import { countFleetHosts } from "../domain/fleet-update.ts";
 import type { FleetUpdateId, HostId } from "../domain/ids.ts";
 import { callerKey } from "./caller.ts";
@@ -12,7 +12,7 @@ import { toWireFleetHost, toWireFleetUpdate } from "./wire-rollout.ts";
 /** What the handlers read. */
 export interface RolloutReader {
   findFleetUpdates(ids: readonly FleetUpdateId[]): Promise<readonly FleetUpdate[]>;
-  countHostsOf(ids: readonly FleetUpdateId[]): Promise<ReadonlyMap<FleetUpdateId, FleetHostCounts>>;
+  tallyHostsOf(ids: readonly FleetUpdateId[]): Promise<ReadonlyMap<FleetUpdateId, FleetTally>>;
   listHostsOf(id: FleetUpdateId): Promise<readonly FleetHost[]>;
   listFleetUpdates(query: {
     readonly after?: { readonly createdAt: Date; readonly id: FleetUpdateId };
@@ -49,13 +49,14 @@ export function createRolloutHandlers({ reader, rollout }: RolloutParts) {
         startedBy: context.values.get(callerKey).name,
         validateOnly: request.validateOnly,
       });
-      return { fleetUpdate: toWireFleetUpdate(update, countFleetHosts(hosts)), hosts: hosts.map(toWireFleetHost) };
+      const tally = { hosts: countFleetHosts(hosts), bytesDelivered: 0, bytesSaved: 0 };
+      return { fleetUpdate: toWireFleetUpdate(update, tally), hosts: hosts.map(toWireFleetHost) };
     },
 
     async cancelFleetUpdate(request, context) {
       const update = await rollout.cancel(request.fleetUpdateId as FleetUpdateId, context.values.get(callerKey).name);
-      const counts = await reader.countHostsOf([update.id]);
-      return { fleetUpdate: toWireFleetUpdate(update, counts.get(update.id)) };
+      const tallies = await reader.tallyHostsOf([update.id]);
+      return { fleetUpdate: toWireFleetUpdate(update, tallies.get(update.id)) };
     },
 
     async getFleetUpdate(request) {
@@ -64,8 +65,8 @@ export function createRolloutHandlers({ reader, rollout }: RolloutParts) {
       if (update === undefined) {
         throw new RefusedError("fleet_update_unknown", `There is no fleet update ${id}.`, { fleet_update_id: id });
       }
-      const hosts = await reader.listHostsOf(id);
-      return { fleetUpdate: toWireFleetUpdate(update, countFleetHosts(hosts)), hosts: hosts.map(toWireFleetHost) };
+      const [hosts, tallies] = await Promise.all([reader.listHostsOf(id), reader.tallyHostsOf([id])]);
+      return { fleetUpdate: toWireFleetUpdate(update, tallies.get(id)), hosts: hosts.map(toWireFleetHost) };
     },
 
     async listFleetUpdates(request) {
@@ -74,8 +75,8 @@ export function createRolloutHandlers({ reader, rollout }: RolloutParts) {
       const after = token && { after: { createdAt: token.at, id: token.id as FleetUpdateId } };
       const updates = await reader.listFleetUpdates({ ...after, limit: limit + 1 });
       const { page, nextPageToken } = cutPage(updates, limit, (last) => [last.createdAt.toISOString(), last.id]);
-      const counts = await reader.countHostsOf(page.map((update) => update.id));
-      return { fleetUpdates: page.map((update) => toWireFleetUpdate(update, counts.get(update.id))), nextPageToken };
+      const tallies = await reader.tallyHostsOf(page.map((update) => update.id));
+      return { fleetUpdates: page.map((update) => toWireFleetUpdate(update, tallies.get(update.id))), nextPageToken };
     },
   } satisfies Partial<ServiceImpl<typeof FleetService>>;
 }

@@ -91,7 +91,7 @@ function toWireChange(change: Change): WatchFleetResponse["change"] {
     case "job":
       return { case: "job", value: toWireJob(change.what.job) };
     case "fleetUpdate":
-      return { case: "fleetUpdate", value: toWireFleetUpdate(change.what.update, change.what.counts) };
+      return { case: "fleetUpdate", value: toWireFleetUpdate(change.what.update, change.what.tally) };
     case "alert":
       return { case: "alert", value: toWireAlert(change.what.alert) };
     case "removed":

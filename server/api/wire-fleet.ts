@@ -30,6 +30,8 @@ export function toWireJob(job: Job): WireJob {
     ...(hasReason ? { details: toWireDetails(state.details) } : {}),
     bytesDone: BigInt(job.bytesDone),
     bytesTotal: BigInt(job.bytesTotal),
+    bytesDelivered: BigInt(job.bytesDelivered),
+    bytesSaved: BigInt(job.bytesSaved),
     fleetUpdateId: job.fleetUpdateId ?? "",
     requestedBy: job.requestedBy,
     ignoreQuarantine: job.ignoreQuarantine,

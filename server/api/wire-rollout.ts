@@ -10,13 +10,7 @@ import {
   type FleetUpdate as WireFleetUpdate,
   type FleetUpdateHost as WireFleetHost,
 } from "../../gen/rollcall/v1/rollout_pb.js";
-import type {
-  FleetHost,
-  FleetHostCounts,
-  FleetHostState,
-  FleetUpdate,
-  FleetUpdateState,
-} from "../domain/fleet-update.ts";
+import type { FleetHost, FleetHostState, FleetTally, FleetUpdate, FleetUpdateState } from "../domain/fleet-update.ts";
 
 const STATES: Readonly<Record<FleetUpdateState, WireState>> = {
   running: WireState.RUNNING,
@@ -35,7 +29,7 @@ const HOST_STATES: Readonly<Record<FleetHostState, FleetUpdateHostState>> = {
 };
 
 /** A fleet update as it goes on the wire. */
-export function toWireFleetUpdate(update: FleetUpdate, counts: FleetHostCounts | undefined): WireFleetUpdate {
+export function toWireFleetUpdate(update: FleetUpdate, tally: FleetTally | undefined): WireFleetUpdate {
   return create(FleetUpdateSchema, {
     id: update.id,
     package: update.package,
@@ -53,8 +47,16 @@ export function toWireFleetUpdate(update: FleetUpdate, counts: FleetHostCounts |
     ...(update.endedAt === null ? {} : { endedAt: timestampFromDate(update.endedAt) }),
     haltedHostId: update.halt?.hostId ?? "",
     haltReason: update.halt?.reason ?? "",
-    ...(counts && { counts: { ...counts, total: Object.values(counts).reduce((sum, count) => sum + count, 0) } }),
+    ...(tally && toWireTally(tally)),
   });
+}
+
+function toWireTally({ hosts, bytesDelivered, bytesSaved }: FleetTally) {
+  return {
+    counts: { ...hosts, total: Object.values(hosts).reduce((sum, count) => sum + count, 0) },
+    bytesDelivered: BigInt(bytesDelivered),
+    bytesSaved: BigInt(bytesSaved),
+  };
 }
 
 /** A host's place as it goes on the wire. */

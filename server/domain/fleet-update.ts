@@ -62,6 +62,14 @@ export interface FleetHost {
 /** How many hosts are in each state. Computed, never stored. */
 export type FleetHostCounts = Readonly<Record<FleetHostState, number>>;
 
+/** What the hosts of a fleet update add up to. Computed, never stored. */
+export interface FleetTally {
+  readonly hosts: FleetHostCounts;
+  /** *Units*: bytes, summed over its jobs. */
+  readonly bytesDelivered: number;
+  readonly bytesSaved: number;
+}
+
 /** Counts hosts by state. */
 export function countFleetHosts(hosts: Iterable<{ readonly state: FleetHostState }>): FleetHostCounts {
   const counts = { pending: 0, updating: 0, succeeded: 0, failed: 0, skipped: 0, cancelled: 0 };

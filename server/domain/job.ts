@@ -14,6 +14,10 @@ export interface Job {
   /** *Units*: bytes; the most that was ever reported, kept when the job has ended. */
   readonly bytesDone: number;
   readonly bytesTotal: number;
+  /** *Units*: bytes of blocks that were sent for it, as they went on the wire. */
+  readonly bytesDelivered: number;
+  /** *Units*: bytes of the artifact that did not have to be sent; 0 until it is staged. */
+  readonly bytesSaved: number;
   readonly ignoreQuarantine: boolean;
   readonly fleetUpdateId: FleetUpdateId | null;
   readonly requestedBy: string;

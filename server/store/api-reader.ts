@@ -7,13 +7,14 @@ import { listAuditEvents } from "./audit-events.ts";
 import { answered } from "./away.ts";
 import { listEnrollmentTokens } from "./enrollment-tokens.ts";
 import {
-  countHostsOf,
   findFleetUpdates,
   listFleetUpdates,
   listHostsOf,
+  tallyHostsOf,
   type FleetUpdateCursor,
 } from "./fleet-updates.ts";
 import { countHosts, findHosts, listHosts, type HostCursor } from "./hosts.ts";
+import { sumDeliveries } from "./deliveries.ts";
 import { findJob, listJobs, type JobCursor } from "./jobs.ts";
 import { listReleases } from "./releases.ts";
 import type { Db } from "./schema.ts";
@@ -29,7 +30,8 @@ export function createApiReader(db: Kysely<Db>) {
     listJobs: (query: { readonly hostId?: HostId; readonly after?: JobCursor; readonly limit: number }) =>
       answered(listJobs(db, query)),
     findFleetUpdates: (ids: readonly FleetUpdateId[]) => answered(findFleetUpdates(db, ids)),
-    countHostsOf: (ids: readonly FleetUpdateId[]) => answered(countHostsOf(db, ids)),
+    tallyHostsOf: (ids: readonly FleetUpdateId[]) => answered(tallyHostsOf(db, ids)),
+    sumDeliveries: () => answered(sumDeliveries(db)),
     listHostsOf: (id: FleetUpdateId) => answered(listHostsOf(db, id)),
     listFleetUpdates: (query: { readonly after?: FleetUpdateCursor; readonly limit: number }) =>
       answered(listFleetUpdates(db, query)),

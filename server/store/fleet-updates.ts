@@ -1,12 +1,13 @@
 /** Questions about fleet updates and the hosts in them. */
 import { sql, type Kysely, type Selectable, type Transaction } from "kysely";
-import type {
-  FleetHost,
-  FleetHostCounts,
-  FleetHostState,
-  FleetUpdate,
-  FleetUpdatePolicy,
-  Halt,
+import {
+  countFleetHosts,
+  type FleetHost,
+  type FleetHostState,
+  type FleetTally,
+  type FleetUpdate,
+  type FleetUpdatePolicy,
+  type Halt,
 } from "../domain/fleet-update.ts";
 import type { FleetUpdateId, HostId, JobId } from "../domain/ids.ts";
 import type { Db, FleetUpdatesTable } from "./schema.ts";
@@ -94,26 +95,43 @@ export async function listFleetUpdates(
   return rows.map(toFleetUpdate);
 }
 
-/** How many hosts of each of these fleet updates are in each state. */
-export async function countHostsOf(
+/** What the hosts of each of these fleet updates add up to. */
+export async function tallyHostsOf(
   db: Executor,
   ids: readonly FleetUpdateId[],
-): Promise<ReadonlyMap<FleetUpdateId, FleetHostCounts>> {
-  const counts = new Map(
-    ids.map((id) => [id, { pending: 0, updating: 0, succeeded: 0, failed: 0, skipped: 0, cancelled: 0 }]),
-  );
-  if (ids.length === 0) return counts;
+): Promise<ReadonlyMap<FleetUpdateId, FleetTally>> {
+  if (ids.length === 0) return new Map();
   const rows = await db
     .selectFrom("fleet_update_hosts")
-    .select(["fleet_update_id", "state", sql<bigint>`count(*)`.as("hosts")])
-    .where("fleet_update_id", "in", [...ids])
-    .groupBy(["fleet_update_id", "state"])
+    .leftJoin("jobs", "jobs.id", "fleet_update_hosts.job_id")
+    .select([
+      "fleet_update_hosts.fleet_update_id",
+      "fleet_update_hosts.state",
+      sql<bigint>`count(*)`.as("hosts"),
+      sql<bigint>`coalesce(sum(jobs.bytes_delivered), 0)::bigint`.as("bytes_delivered"),
+      sql<bigint>`coalesce(sum(jobs.bytes_saved), 0)::bigint`.as("bytes_saved"),
+    ])
+    .where("fleet_update_hosts.fleet_update_id", "in", [...ids])
+    .groupBy(["fleet_update_hosts.fleet_update_id", "fleet_update_hosts.state"])
     .execute();
-  for (const row of rows) {
-    const of = counts.get(row.fleet_update_id);
-    if (of !== undefined) of[row.state] = Number(row.hosts);
-  }
-  return counts;
+  const byId = Map.groupBy(rows, (row) => row.fleet_update_id);
+  return new Map(ids.map((id) => [id, toTally(byId.get(id) ?? [])]));
+}
+
+interface TallyRow {
+  readonly state: FleetHostState;
+  readonly hosts: bigint;
+  readonly bytes_delivered: bigint;
+  readonly bytes_saved: bigint;
+}
+
+function toTally(rows: readonly TallyRow[]): FleetTally {
+  const none = countFleetHosts([]);
+  return {
+    hosts: { ...none, ...Object.fromEntries(rows.map(({ state, hosts }) => [state, Number(hosts)])) },
+    bytesDelivered: rows.reduce((sum, row) => sum + Number(row.bytes_delivered), 0),
+    bytesSaved: rows.reduce((sum, row) => sum + Number(row.bytes_saved), 0),
+  };
 }
 
 /** Every host of a fleet update, in its order. */

@@ -18,6 +18,8 @@ export function toJob(row: Selectable<JobsTable>): Job {
     state: toJobState(row),
     bytesDone: Number(row.bytes_done),
     bytesTotal: Number(row.bytes_total),
+    bytesDelivered: Number(row.bytes_delivered),
+    bytesSaved: Number(row.bytes_saved),
     ignoreQuarantine: row.ignore_quarantine,
     fleetUpdateId: row.fleet_update_id,
     requestedBy: row.requested_by,

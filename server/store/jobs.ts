@@ -84,6 +84,7 @@ export async function saveJobState(
       ...(state.name === "downloading"
         ? { bytes_done: BigInt(state.bytesDone), bytes_total: BigInt(state.bytesTotal) }
         : {}),
+      ...(state.name === "staged" ? { bytes_saved: bytesSaved() } : {}),
       ...(state.name === "restarting" ? { committed_at: sql<Date>`coalesce(committed_at, clock_timestamp())` } : {}),
       ...(isEnd ? { ended_at: sql<Date>`coalesce(ended_at, clock_timestamp())`, deadline_at: null } : {}),
       ...(renewDeadlineMs === undefined || isEnd ? {} : { deadline_at: renewedDeadline(renewDeadlineMs) }),
@@ -97,6 +98,18 @@ export async function saveJobState(
 /** Never beyond the greatest age, never earlier than a grace that was already given. */
 function renewedDeadline(renewDeadlineMs: number) {
   return sql<Date>`least(clock_timestamp() + ${milliseconds(renewDeadlineMs)}, greatest(last_deadline_at, deadline_at))`;
+}
+
+/** What the whole artifact would have cost, less what was sent. Its size is the release's word, not the host's. */
+function bytesSaved() {
+  return sql<bigint>`coalesce((
+    select greatest(0, artifact.size_bytes - jobs.bytes_delivered)
+    from releases release
+    join hosts host on host.id = jobs.host_id
+    join release_artifacts artifact on artifact.package = release.package and artifact.version = release.version
+      and artifact.platform = host.os || '-' || host.arch
+    where release.package = jobs.package and release.version = jobs.to_version
+  ), 0)`;
 }
 
 /** One job, or `undefined`. */

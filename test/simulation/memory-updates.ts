@@ -101,6 +101,8 @@ function insertJob(db: MemoryDatabase, job: NewJob, durations: Durations): Job {
     state: { name: "dispatched" },
     bytesDone: 0,
     bytesTotal: 0,
+    bytesDelivered: 0,
+    bytesSaved: 0,
     createdAt: now,
     changedAt: now,
     committedAt: null,

@@ -12,7 +12,7 @@ const emptyFleet: FleetReader & SnapshotReader = {
   findHosts: async () => [],
   countHosts: async () => COUNTS,
   findFleetUpdates: async () => [],
-  countHostsOf: async () => new Map(),
+  tallyHostsOf: async () => new Map(),
   findAlerts: async () => [],
   listHosts: async () => [],
 };
