@@ -29,7 +29,7 @@ export async function prepareFirstAdmin(parts: {
   readonly configured: ConfiguredAdmin | undefined;
 }): Promise<MadeSetupLink | undefined> {
   const { store, passwords, random, configured } = parts;
-  if ((await store.listUsers()).length > 0) return undefined;
+  if ((await store.listUsers({ limit: 1 })).length > 0) return undefined;
   if (configured === undefined) {
     const token = createSecret("rc_setup_", random);
     return store.transaction(async (tx) => {

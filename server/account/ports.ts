@@ -2,6 +2,7 @@
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { Caller, SessionCaller } from "../domain/caller.ts";
 import type { ApiTokenId, UserId, UserSessionId } from "../domain/ids.ts";
+import type { AgePosition, ListPart } from "../domain/list-part.ts";
 import type { ApiToken, User, UserRole, UserSession } from "../domain/user.ts";
 
 /** Where a request comes from. */
@@ -94,9 +95,12 @@ export interface AccountStore {
   findUser(id: UserId): Promise<User | undefined>;
   findSetupLink(tokenSha256: Uint8Array): Promise<FoundSetupLink | undefined>;
   findSession(id: UserSessionId): Promise<UserSession | undefined>;
-  listUsers(): Promise<readonly User[]>;
-  listSessions(userId: UserId): Promise<readonly UserSession[]>;
-  listApiTokens(): Promise<readonly ApiToken[]>;
+  /** By name. */
+  listUsers(part: ListPart<string>): Promise<readonly User[]>;
+  /** Newest first, those that have not ended. */
+  listSessions(userId: UserId, part: ListPart<AgePosition<UserSessionId>>): Promise<readonly UserSession[]>;
+  /** Newest first, those that ended too. */
+  listApiTokens(part: ListPart<AgePosition<ApiTokenId>>): Promise<readonly ApiToken[]>;
   transaction<Result>(work: (tx: AccountTransaction) => Promise<Result>): Promise<Result>;
 }
 
@@ -159,7 +163,7 @@ export interface SignInPort {
 /** Administration. Each method *throws* RefusedError or InvalidFieldError and changes nothing then. */
 export interface UserDeskPort {
   findUser(id: UserId): Promise<User>;
-  listUsers(): Promise<readonly User[]>;
+  listUsers(part: ListPart<string>): Promise<readonly User[]>;
   createUser(
     caller: Caller,
     username: string,
@@ -168,12 +172,17 @@ export interface UserDeskPort {
   setRole(caller: Caller, id: UserId, role: UserRole): Promise<User>;
   setDisabled(caller: Caller, id: UserId, isDisabled: boolean): Promise<User>;
   resetUser(caller: Caller, id: UserId): Promise<{ readonly user: User; readonly link: MadeSetupLink }>;
-  listSessions(caller: Caller, userId: UserId | undefined): Promise<readonly UserSession[]>;
+  /** One's own when no user is named. */
+  listSessions(
+    caller: Caller,
+    userId: UserId | undefined,
+    part: ListPart<AgePosition<UserSessionId>>,
+  ): Promise<readonly UserSession[]>;
   revokeSession(caller: Caller, id: UserSessionId): Promise<void>;
   createApiToken(
     caller: Caller,
     token: { readonly label: string; readonly role: UserRole; readonly lifeMs: number },
   ): Promise<{ readonly token: ApiToken; readonly secret: string }>;
-  listApiTokens(): Promise<readonly ApiToken[]>;
+  listApiTokens(part: ListPart<AgePosition<ApiTokenId>>): Promise<readonly ApiToken[]>;
   revokeApiToken(caller: Caller, id: ApiTokenId): Promise<ApiToken>;
 }

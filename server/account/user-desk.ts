@@ -8,6 +8,7 @@ import type { Caller } from "../domain/caller.ts";
 import type { Random } from "../domain/clock.ts";
 import { RefusedError } from "../domain/errors.ts";
 import type { ApiTokenId, UserId, UserSessionId } from "../domain/ids.ts";
+import type { AgePosition, ListPart } from "../domain/list-part.ts";
 import type { ApiToken, User, UserRole, UserSession } from "../domain/user.ts";
 import { toWireRole } from "../wire/role-words.ts";
 import { isLastAdmin } from "./last-admin.ts";
@@ -41,8 +42,8 @@ export class UserDesk implements UserDeskPort {
     return user;
   }
 
-  listUsers(): Promise<readonly User[]> {
-    return this.#store.listUsers();
+  listUsers(part: ListPart<string>): Promise<readonly User[]> {
+    return this.#store.listUsers(part);
   }
 
   async createUser(
@@ -96,7 +97,11 @@ export class UserDesk implements UserDeskPort {
     });
   }
 
-  async listSessions(caller: Caller, userId: UserId | undefined): Promise<readonly UserSession[]> {
+  async listSessions(
+    caller: Caller,
+    userId: UserId | undefined,
+    part: ListPart<AgePosition<UserSessionId>>,
+  ): Promise<readonly UserSession[]> {
     const ownId = caller.kind === "session" ? caller.userId : undefined;
     const wantedId = userId ?? ownId;
     if (wantedId === undefined) throw notAUser("Name a user: a token has no sessions of its own.");
@@ -104,7 +109,7 @@ export class UserDesk implements UserDeskPort {
       if (!isAdmin(caller)) throw userUnknown(wantedId);
       await this.findUser(wantedId);
     }
-    return this.#store.listSessions(wantedId);
+    return this.#store.listSessions(wantedId, part);
   }
 
   async revokeSession(caller: Caller, id: UserSessionId): Promise<void> {
@@ -142,8 +147,8 @@ export class UserDesk implements UserDeskPort {
     return { token, secret };
   }
 
-  listApiTokens(): Promise<readonly ApiToken[]> {
-    return this.#store.listApiTokens();
+  listApiTokens(part: ListPart<AgePosition<ApiTokenId>>): Promise<readonly ApiToken[]> {
+    return this.#store.listApiTokens(part);
   }
 
   async revokeApiToken(caller: Caller, id: ApiTokenId): Promise<ApiToken> {

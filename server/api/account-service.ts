@@ -10,6 +10,7 @@ import type { ApiTokenId, UserId, UserSessionId } from "../domain/ids.ts";
 import type { UserRole } from "../domain/user.ts";
 import { toUserRole } from "../wire/role-words.ts";
 import { callerKey } from "./caller.ts";
+import { cutPage, decodeInstantToken, decodePageToken, pageSize } from "./page-token.ts";
 import { requestFactsKey } from "./request-facts.ts";
 import { expiredSessionCookie, sessionCookie } from "./session-cookie.ts";
 import { toWireApiToken, toWireSession, toWireUser } from "./wire-account.ts";
@@ -72,8 +73,12 @@ export function createAccountService(parts: AccountServiceParts): ServiceImpl<ty
       return {};
     },
 
-    async listUsers() {
-      return { users: (await userDesk.listUsers()).map(toWireUser) };
+    async listUsers(request) {
+      const limit = pageSize(request.pageSize);
+      const token = decodePageToken<[string]>(request.pageToken, (parts) => parts.length === 1);
+      const users = await userDesk.listUsers({ ...(token && { after: token[0] }), limit: limit + 1 });
+      const { page, nextPageToken } = cutPage(users, limit, (last) => [last.username]);
+      return { users: page.map(toWireUser), nextPageToken };
     },
 
     async createUser(request, context) {
@@ -107,8 +112,12 @@ export function createAccountService(parts: AccountServiceParts): ServiceImpl<ty
     async listSessions(request, context) {
       const caller = context.values.get(callerKey);
       const userId = request.userId === "" ? undefined : (request.userId as UserId);
-      const sessions = await userDesk.listSessions(caller, userId);
-      return { sessions: sessions.map((session) => toWireSession(session, caller)) };
+      const limit = pageSize(request.pageSize);
+      const token = decodeInstantToken(request.pageToken);
+      const after = token && { after: { createdAt: token.at, id: token.id as UserSessionId } };
+      const sessions = await userDesk.listSessions(caller, userId, { ...after, limit: limit + 1 });
+      const { page, nextPageToken } = cutPage(sessions, limit, (last) => [last.createdAt.toISOString(), last.id]);
+      return { sessions: page.map((session) => toWireSession(session, caller)), nextPageToken };
     },
 
     async revokeSession(request, context) {
@@ -125,8 +134,13 @@ export function createAccountService(parts: AccountServiceParts): ServiceImpl<ty
       return { apiToken: toWireApiToken(token), secret };
     },
 
-    async listApiTokens() {
-      return { apiTokens: (await userDesk.listApiTokens()).map(toWireApiToken) };
+    async listApiTokens(request) {
+      const limit = pageSize(request.pageSize);
+      const token = decodeInstantToken(request.pageToken);
+      const after = token && { after: { createdAt: token.at, id: token.id as ApiTokenId } };
+      const tokens = await userDesk.listApiTokens({ ...after, limit: limit + 1 });
+      const { page, nextPageToken } = cutPage(tokens, limit, (last) => [last.createdAt.toISOString(), last.id]);
+      return { apiTokens: page.map(toWireApiToken), nextPageToken };
     },
 
     async revokeApiToken(request, context) {

@@ -26,7 +26,7 @@ export function decodePageToken<Parts extends readonly string[]>(
   if (token === "") return undefined;
   try {
     const parts: unknown = JSON.parse(Buffer.from(token, "base64url").toString());
-    if (Array.isArray(parts) && parts.every((part) => typeof part === "string") && isParts(parts)) {
+    if (Array.isArray(parts) && parts.every(isText) && isParts(parts)) {
       return parts as unknown as Parts;
     }
   } catch {
@@ -35,13 +35,23 @@ export function decodePageToken<Parts extends readonly string[]>(
   throw new InvalidFieldError("pageToken", "is not a token from a former answer");
 }
 
+/** The database takes no NUL, wherever it comes from. */
+function isText(part: unknown): part is string {
+  return typeof part === "string" && !part.includes("\u0000");
+}
+
 /** Where a page begins that is ordered by an instant, newest first, then by id. */
 export function decodeInstantToken(token: string): { readonly at: Date; readonly id: string } | undefined {
   const parts = decodePageToken<[string, string]>(
     token,
-    ([at, id]) => typeof at === "string" && !Number.isNaN(Date.parse(at)) && typeof id === "string" && isId(id),
+    ([at, id]) => typeof at === "string" && isInstant(at) && typeof id === "string" && isId(id),
   );
   return parts && { at: new Date(parts[0]), id: parts[1] };
+}
+
+/** As `toISOString` writes the instants of this era; PostgreSQL knows fewer of the others than JavaScript. */
+function isInstant(text: string): boolean {
+  return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text) && !Number.isNaN(Date.parse(text));
 }
 
 /** One page out of the entries that were read, which are one more than a page when there is a next one. */

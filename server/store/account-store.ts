@@ -2,6 +2,7 @@
 import type { Kysely, Transaction } from "kysely";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { ApiTokenId, UserId, UserSessionId } from "../domain/ids.ts";
+import type { AgePosition, ListPart } from "../domain/list-part.ts";
 import type { UserRole } from "../domain/user.ts";
 import { insertApiToken, listApiTokens, listTokenRoles, revokeApiToken, useApiToken } from "./api-tokens.ts";
 import { writeAuditEvent } from "./audit-events.ts";
@@ -37,9 +38,10 @@ export function createAccountStore(db: Kysely<Db>, idleMs: number) {
     findUser: (id: UserId) => answered(findUser(db, id)),
     findSetupLink: (tokenSha256: Uint8Array) => answered(findSetupLink(db, tokenSha256)),
     findSession: (id: UserSessionId) => answered(findSession(db, id, idleMs)),
-    listUsers: () => answered(listUsers(db)),
-    listSessions: (userId: UserId) => answered(listSessions(db, userId, idleMs)),
-    listApiTokens: () => answered(listApiTokens(db)),
+    listUsers: (part: ListPart<string>) => answered(listUsers(db, part)),
+    listSessions: (userId: UserId, part: ListPart<AgePosition<UserSessionId>>) =>
+      answered(listSessions(db, userId, part, idleMs)),
+    listApiTokens: (part: ListPart<AgePosition<ApiTokenId>>) => answered(listApiTokens(db, part)),
     useSession: (secretSha256: Uint8Array, address: string) => answered(useSession(db, secretSha256, address, idleMs)),
     useApiToken: (secretSha256: Uint8Array) => answered(useApiToken(db, secretSha256)),
     async findLiveRoles(asked: {

@@ -1,6 +1,7 @@
 /** Tokens of programs. Only their hashes are stored; whether one counts is decided by the database's clock. */
 import { sql, type Kysely, type Selectable, type Transaction } from "kysely";
 import type { ApiTokenId, UserId } from "../domain/ids.ts";
+import type { AgePosition, ListPart } from "../domain/list-part.ts";
 import { lesserRole, type ApiToken, type UserRole } from "../domain/user.ts";
 import type { ApiTokensTable } from "./account-schema.ts";
 import { milliseconds } from "./intervals.ts";
@@ -8,7 +9,6 @@ import type { Db } from "./schema.ts";
 
 type Executor = Kysely<Db> | Transaction<Db>;
 
-const LIST_LIMIT = 1_000;
 /** A token's last use is noted this coarsely, so that reading writes next to nothing. */
 const TOUCH_EVERY_MS = 60_000;
 
@@ -114,8 +114,15 @@ export async function listTokenRoles(
 }
 
 /** Newest first, those that ended too. */
-export async function listApiTokens(db: Executor): Promise<readonly ApiToken[]> {
-  const rows = await db.selectFrom("api_tokens").selectAll().orderBy("created_at", "desc").limit(LIST_LIMIT).execute();
+export async function listApiTokens(
+  db: Executor,
+  part: ListPart<AgePosition<ApiTokenId>>,
+): Promise<readonly ApiToken[]> {
+  let tokens = db.selectFrom("api_tokens").selectAll();
+  if (part.after !== undefined) {
+    tokens = tokens.where(sql<boolean>`(created_at, id) < (${part.after.createdAt}, ${part.after.id}::uuid)`);
+  }
+  const rows = await tokens.orderBy("created_at", "desc").orderBy("id", "desc").limit(part.limit).execute();
   return rows.map(toApiToken);
 }
 

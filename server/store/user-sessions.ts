@@ -1,6 +1,7 @@
 /** Sessions of people. Only hashes of their secrets are stored; whether one lives is decided by the database's clock. */
 import { sql, type Kysely, type Selectable, type Transaction } from "kysely";
 import type { UserId, UserSessionId } from "../domain/ids.ts";
+import type { AgePosition, ListPart } from "../domain/list-part.ts";
 import type { User, UserRole, UserSession } from "../domain/user.ts";
 import type { UserSessionsTable } from "./account-schema.ts";
 import { milliseconds } from "./intervals.ts";
@@ -9,7 +10,6 @@ import { findUser } from "./users.ts";
 
 type Executor = Kysely<Db> | Transaction<Db>;
 
-const LIST_LIMIT = 1_000;
 /** A session's last use is noted this coarsely, so that reading writes next to nothing. */
 const TOUCH_EVERY_MS = 60_000;
 
@@ -103,15 +103,17 @@ export async function findSession(db: Executor, id: UserSessionId, idleMs: numbe
 }
 
 /** A user's sessions, newest first. */
-export async function listSessions(db: Executor, userId: UserId, idleMs: number): Promise<readonly UserSession[]> {
-  const rows = await db
-    .selectFrom("user_sessions")
-    .selectAll()
-    .where("user_id", "=", userId)
-    .where(isLive(idleMs))
-    .orderBy("created_at", "desc")
-    .limit(LIST_LIMIT)
-    .execute();
+export async function listSessions(
+  db: Executor,
+  userId: UserId,
+  part: ListPart<AgePosition<UserSessionId>>,
+  idleMs: number,
+): Promise<readonly UserSession[]> {
+  let sessions = db.selectFrom("user_sessions").selectAll().where("user_id", "=", userId).where(isLive(idleMs));
+  if (part.after !== undefined) {
+    sessions = sessions.where(sql<boolean>`(created_at, id) < (${part.after.createdAt}, ${part.after.id}::uuid)`);
+  }
+  const rows = await sessions.orderBy("created_at", "desc").orderBy("id", "desc").limit(part.limit).execute();
   return rows.map(toSession);
 }
 

@@ -1,4 +1,5 @@
 import { sql, type Kysely, type Selectable, type Transaction } from "kysely";
+import type { ListPart } from "../domain/list-part.ts";
 import type { UserId } from "../domain/ids.ts";
 import type { User, UserRole } from "../domain/user.ts";
 import type { UsersTable } from "./account-schema.ts";
@@ -11,8 +12,6 @@ export interface StoredCredentials {
   readonly user: User;
   readonly passwordHash: string | null;
 }
-
-const LIST_LIMIT = 1_000;
 
 /** Names of advisory locks are numbers; this one is nobody else's in this database. */
 const ACCOUNTS_LOCK = 7_170_001;
@@ -63,9 +62,11 @@ export async function lockUser(tx: Transaction<Db>, id: UserId): Promise<StoredC
   return row && { user: toUser(row), passwordHash: row.password_hash };
 }
 
-/** By name. */
-export async function listUsers(db: Executor): Promise<readonly User[]> {
-  const rows = await db.selectFrom("users").selectAll().orderBy(sql`lower(username)`).limit(LIST_LIMIT).execute();
+/** By name, however it is capitalised. A page begins after a name. */
+export async function listUsers(db: Executor, part: ListPart<string>): Promise<readonly User[]> {
+  let users = db.selectFrom("users").selectAll();
+  if (part.after !== undefined) users = users.where(sql`lower(username)`, ">", sql`lower(${part.after})`);
+  const rows = await users.orderBy(sql`lower(username)`).limit(part.limit).execute();
   return rows.map(toUser);
 }
 

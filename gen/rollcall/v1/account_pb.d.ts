@@ -450,6 +450,17 @@ export declare const ChangePasswordResponseSchema: GenMessage<ChangePasswordResp
  * @generated from message rollcall.v1.ListUsersRequest
  */
 export declare type ListUsersRequest = Message<"rollcall.v1.ListUsersRequest"> & {
+  /**
+   * 0 means 100.
+   *
+   * @generated from field: uint32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
 };
 
 /**
@@ -463,11 +474,18 @@ export declare const ListUsersRequestSchema: GenMessage<ListUsersRequest>;
  */
 export declare type ListUsersResponse = Message<"rollcall.v1.ListUsersResponse"> & {
   /**
-   * By name; the first 1,000.
+   * By name, however it is capitalised.
    *
    * @generated from field: repeated rollcall.v1.User users = 1;
    */
   users: User[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -666,6 +684,18 @@ export declare type ListSessionsRequest = Message<"rollcall.v1.ListSessionsReque
    * @generated from field: string user_id = 1;
    */
   userId: string;
+
+  /**
+   * 0 means 100.
+   *
+   * @generated from field: uint32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
 };
 
 /**
@@ -679,11 +709,16 @@ export declare const ListSessionsRequestSchema: GenMessage<ListSessionsRequest>;
  */
 export declare type ListSessionsResponse = Message<"rollcall.v1.ListSessionsResponse"> & {
   /**
-   * Those that have not ended, newest first; the first 1,000.
+   * Those that have not ended, newest first.
    *
    * @generated from field: repeated rollcall.v1.UserSession sessions = 1;
    */
   sessions: UserSession[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -777,6 +812,17 @@ export declare const CreateApiTokenResponseSchema: GenMessage<CreateApiTokenResp
  * @generated from message rollcall.v1.ListApiTokensRequest
  */
 export declare type ListApiTokensRequest = Message<"rollcall.v1.ListApiTokensRequest"> & {
+  /**
+   * 0 means 100.
+   *
+   * @generated from field: uint32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
 };
 
 /**
@@ -790,11 +836,16 @@ export declare const ListApiTokensRequestSchema: GenMessage<ListApiTokensRequest
  */
 export declare type ListApiTokensResponse = Message<"rollcall.v1.ListApiTokensResponse"> & {
   /**
-   * Newest first, those that ended too; the first 1,000.
+   * Newest first, those that ended too.
    *
    * @generated from field: repeated rollcall.v1.ApiToken api_tokens = 1;
    */
   apiTokens: ApiToken[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**

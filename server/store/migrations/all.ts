@@ -3,6 +3,7 @@ import * as initial from "./0001-initial.ts";
 import * as accounts from "./0002-accounts.ts";
 import * as fleetUpdates from "./0003-fleet-updates.ts";
 import * as signedReleases from "./0004-signed-releases.ts";
+import * as accountPages from "./0005-account-pages.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -10,4 +11,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0002-accounts": accounts,
   "0003-fleet-updates": fleetUpdates,
   "0004-signed-releases": signedReleases,
+  "0005-account-pages": accountPages,
 };
