@@ -17,6 +17,9 @@ export interface UpdatePaths {
   readonly journalTemporary: string;
   readonly verdict: string;
   readonly verdictTemporary: string;
+  /** What this host remembers of trust. */
+  readonly trust: string;
+  readonly trustTemporary: string;
 }
 
 /** Derives all names of an update from the two that are configured. Both must be absolute. */
@@ -32,5 +35,7 @@ export function updatePaths(binaryPath: string, stateDir: string): UpdatePaths {
     journalTemporary: join(stateDir, "journal.tmp"),
     verdict: join(stateDir, "verdict"),
     verdictTemporary: join(stateDir, "verdict.tmp"),
+    trust: join(stateDir, "trust"),
+    trustTemporary: join(stateDir, "trust.tmp"),
   };
 }

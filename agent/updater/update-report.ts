@@ -9,7 +9,8 @@ import {
   type LastUpdate,
   type UpdateProgress,
 } from "../../gen/rollcall/v1/agent_pb.js";
-import { JobDetailsSchema, type JobReason, type JobDetails } from "../../gen/rollcall/v1/model_pb.js";
+import { JobDetailsSchema, JobReason, type JobDetails } from "../../gen/rollcall/v1/model_pb.js";
+import { TrustError, type TrustProblem } from "../../gen/release-trust.ts";
 import { findViolation } from "../../gen/rules.ts";
 import { oneLine } from "./one-line.ts";
 import { systemErrorCode } from "./system-error.ts";
@@ -20,6 +21,7 @@ import type { Settlement } from "./update-platform.ts";
 export function toUpdateError(error: unknown, fallback: JobReason): UpdateError {
   if (error instanceof UpdateError) return error;
   const detail = oneLine(error instanceof Error ? error.message : String(error), 500);
+  if (error instanceof TrustError) return new UpdateError(TRUST_REASONS[error.problem], { detail }, error);
   return new UpdateError(fallback, { errorCode: systemErrorCode(error), detail }, error);
 }
 
@@ -75,6 +77,13 @@ export function settledLastUpdate(settlement: Settlement): LastUpdate | undefine
     details: toJobDetails(settlement.details),
   });
 }
+
+const TRUST_REASONS: Readonly<Record<TrustProblem, JobReason>> = {
+  keys_invalid: JobReason.KEYS_INVALID,
+  signature_invalid: JobReason.SIGNATURE_INVALID,
+  key_unknown: JobReason.KEY_UNKNOWN,
+  key_revoked: JobReason.KEY_REVOKED,
+};
 
 const OUTCOMES = {
   succeeded: LastUpdate_Outcome.SUCCEEDED,
