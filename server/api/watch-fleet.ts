@@ -4,7 +4,7 @@ import { WatchFleetResponseSchema, type WatchFleetResponse } from "../../gen/rol
 import type { Clock } from "../domain/clock.ts";
 import type { Host, HostCounts } from "../domain/host.ts";
 import type { HostId } from "../domain/ids.ts";
-import type { Change, ChangeFeed } from "./change-feed.ts";
+import type { Change, ChangeFeed, Subscription } from "./change-feed.ts";
 import { toWireAlert } from "./wire-attention.ts";
 import { toWireCounts, toWireHost, toWireJob } from "./wire-fleet.ts";
 import { toWireFleetUpdate } from "./wire-rollout.ts";
@@ -19,6 +19,8 @@ export interface SnapshotReader {
 }
 
 const HOSTS_A_MESSAGE = 200;
+/** *Units*: milliseconds. A watcher that hears nothing for some of these knows that the line is dead. */
+const LONGEST_SILENCE_MS = 5_000;
 
 /**
  * Streams the fleet: a snapshot, or what was missed since the token, then every change.
@@ -38,21 +40,34 @@ export async function* watchFleet(
     if (position === undefined) yield* snapshot(feed, reader, clock, start);
     const isBehind = start !== feed.sequence;
     if (!isBehind) yield message(feed, start, clock.now(), await reader.countHosts(), caughtUp());
-    position = yield* follow(feed, subscription, isBehind, signal);
+    position = yield* follow(feed, subscription, clock, isBehind, signal);
   }
+}
+
+/** The next changes; none of them when the watcher has to hear that the stream lives. */
+async function takeOrTick(
+  subscription: Subscription,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<readonly Change[] | undefined> {
+  const quiet = new AbortController();
+  using _tick = clock.schedule(LONGEST_SILENCE_MS, () => quiet.abort());
+  return await subscription.take(AbortSignal.any([signal, quiet.signal]));
 }
 
 /** Follows until the watcher leaves or fell behind; then the next round starts over. One that was behind hears once that it caught up. */
 async function* follow(
   feed: ChangeFeed,
-  subscription: ReturnType<ChangeFeed["subscribe"]>,
+  subscription: Subscription,
+  clock: Clock,
   wasBehind: boolean,
   signal: AbortSignal,
 ): AsyncGenerator<WatchFleetResponse, undefined> {
   let isBehind = wasBehind;
   for (;;) {
-    const changes = await subscription.take(signal);
+    const changes = await takeOrTick(subscription, clock, signal);
     if (changes === undefined || signal.aborted || feed.isStopped) return undefined;
+    if (changes.length === 0) yield message(feed, feed.sequence, clock.now(), undefined, { case: undefined });
     for (const change of changes) yield message(feed, change.sequence, change.at, change.counts, toWireChange(change));
     const last = changes.at(-1);
     if (isBehind && last !== undefined) yield message(feed, last.sequence, last.at, last.counts, caughtUp());
@@ -103,13 +118,13 @@ function message(
   feed: ChangeFeed,
   sequence: number,
   at: Date,
-  counts: HostCounts,
+  counts: HostCounts | undefined,
   change: WatchFleetResponse["change"],
 ): WatchFleetResponse {
   return create(WatchFleetResponseSchema, {
     sequence: BigInt(sequence),
     serverTime: timestampFromDate(at),
-    counts: toWireCounts(counts),
+    ...(counts === undefined ? {} : { counts: toWireCounts(counts) }),
     resumeToken: `${feed.id}.${sequence}`,
     change,
   });
