@@ -1,8 +1,9 @@
 import { hash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { encodeManifest } from "../../gen/manifest.ts";
 import { BlockEncoding, type FetchBlocksRequest } from "../../gen/rollcall/v1/agent_pb.js";
 import { ManifestSchema } from "../../gen/rollcall/v1/release_pb.js";
+import { signManifest, type SignedDocument } from "../support/test-keys.ts";
+import { TEST_PUBLISHER } from "../support/test-release.ts";
 
 const BLOCK_SIZE_BYTES = 4096;
 
@@ -13,6 +14,10 @@ export interface TestRelease {
   readonly blockList: Buffer;
   readonly manifest: Buffer;
   readonly manifestSha256: Buffer;
+  /** Of the manifest, by TEST_PUBLISHER's signing key. */
+  readonly signature: Buffer;
+  /** TEST_PUBLISHER's first. */
+  readonly keySet: SignedDocument;
 }
 
 /** What a manifest may say that is not so. */
@@ -23,6 +28,8 @@ export interface ManifestLies {
   readonly blockListSha256?: string;
   readonly sizeBytes?: bigint;
   readonly blockSizeBytes?: number;
+  readonly sequence?: bigint;
+  readonly permittedFloor?: bigint;
 }
 
 /** A release of `version`, told of by a manifest that may lie. */
@@ -33,12 +40,14 @@ export function createTestRelease(version: string, lies: ManifestLies = {}): Tes
     return artifact.subarray(index * BLOCK_SIZE_BYTES, (index + 1) * BLOCK_SIZE_BYTES);
   });
   const blockList = Buffer.concat(blocks.map((block) => hash("sha256", block, "buffer")));
-  const manifest = encodeManifest(
+  const { bytes: manifest, signature } = signManifest(
+    TEST_PUBLISHER.signingKey,
     create(ManifestSchema, {
       format: 1,
       product: lies.product ?? "rollcall-agent",
       version: lies.version ?? version,
-      sequence: 2n,
+      sequence: lies.sequence ?? 2n,
+      permittedFloor: lies.permittedFloor ?? 0n,
       createdAt: { seconds: 1n },
       artifacts: [
         {
@@ -52,7 +61,8 @@ export function createTestRelease(version: string, lies: ManifestLies = {}): Tes
       ],
     }),
   );
-  return { artifact, blocks, blockList, manifest, manifestSha256: hash("sha256", manifest, "buffer") };
+  const manifestSha256 = hash("sha256", manifest, "buffer");
+  return { artifact, blocks, blockList, manifest, manifestSha256, signature, keySet: TEST_PUBLISHER.keySet };
 }
 
 /** The blocks that a request asks for, as they are. */
