@@ -1,5 +1,6 @@
 /** The server's settings: from the environment, or from a flag of the same name, which wins. */
 import { isIP, SocketAddress } from "node:net";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { isVersion } from "../gen/version.ts";
 
@@ -16,10 +17,20 @@ export interface FirstAdminConfig {
   readonly password: { readonly text: string } | { readonly path: string };
 }
 
+/** What deliveries may take of this server. */
+export interface DeliveryConfig {
+  /** Hosts that are sent blocks at a time. */
+  readonly maxConcurrent: number;
+  /** Over all hosts; 0 for no limit. */
+  readonly bytesPerSecond: number;
+}
+
 /** Every setting, checked. */
 export interface Config {
   readonly dataDir: string;
   readonly releasesDir: string;
+  /** The publisher's root public keys. */
+  readonly rootKeysPath: string;
   readonly webListen: ListenAddress;
   readonly agentListen: ListenAddress;
   /** Where agents reach this server; the certificate's names come from here. */
@@ -30,6 +41,7 @@ export interface Config {
   readonly trustedProxy: string | undefined;
   /** The first admin of a server without users. */
   readonly firstAdmin: FirstAdminConfig | undefined;
+  readonly delivery: DeliveryConfig;
   readonly databaseUrl: string | undefined;
   readonly tls: { readonly certPath: string; readonly keyPath: string } | undefined;
   readonly version: string | undefined;
@@ -48,10 +60,13 @@ export class ConfigError extends Error {
 const SETTINGS = [
   "data-dir",
   "releases-dir",
+  "root-keys",
   "web-listen",
   "agent-listen",
   "agent-urls",
   "public-url",
+  "delivery-max-concurrent",
+  "delivery-bytes-per-second",
   "database-url",
   "tls-cert",
   "tls-key",
@@ -89,9 +104,11 @@ export function readConfig(argv: readonly string[], environment: Readonly<Record
   const version = read("version");
   if (version !== undefined && !isVersion(version))
     throw new ConfigError(`${variableOf("version")} is not a version: ${version}`);
+  const releasesDir = read("releases-dir") ?? "./dist/releases";
   return {
     dataDir: read("data-dir") ?? "./data",
-    releasesDir: read("releases-dir") ?? "./dist/releases",
+    releasesDir,
+    rootKeysPath: read("root-keys") ?? join(releasesDir, "roots.pub"),
     webListen: parseListen("web-listen", read("web-listen") ?? "127.0.0.1:7170"),
     agentListen: parseListen("agent-listen", read("agent-listen") ?? "0.0.0.0:7171"),
     agentUrls: (read("agent-urls") ?? "")
@@ -106,6 +123,15 @@ export function readConfig(argv: readonly string[], environment: Readonly<Record
       environment[ADMIN_PASSWORD_VARIABLE] || undefined,
       read("admin-password-file"),
     ),
+    delivery: {
+      maxConcurrent: parseWhole("delivery-max-concurrent", read("delivery-max-concurrent") ?? "64", 1, 10_000),
+      bytesPerSecond: parseWhole(
+        "delivery-bytes-per-second",
+        read("delivery-bytes-per-second") ?? "0",
+        0,
+        1_000_000_000_000,
+      ),
+    },
     databaseUrl: read("database-url"),
     tls: certPath === undefined || keyPath === undefined ? undefined : { certPath, keyPath },
     version,
@@ -130,6 +156,12 @@ function parseListen(setting: Setting, text: string): ListenAddress {
     throw new ConfigError(`${variableOf(setting)} must be address:port, such as 127.0.0.1:7170, not ${text}`);
   }
   return { host, port };
+}
+
+function parseWhole(setting: Setting, text: string, least: number, greatest: number): number {
+  const value = Number(text);
+  if (/^\d{1,15}$/.test(text) && value >= least && value <= greatest) return value;
+  throw new ConfigError(`${variableOf(setting)} must be a whole number from ${least} to ${greatest}, not ${text}`);
 }
 
 /** `host:port`, as agents are configured. */

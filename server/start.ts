@@ -18,6 +18,9 @@ import { createReachPoint } from "./fault-points.ts";
 import { HostIdentities } from "./identity/host-identity.ts";
 import type { Log } from "./log.ts";
 import { ReleaseCatalog } from "./release/release-catalog.ts";
+import { ReleaseDesk } from "./release/release-desk.ts";
+import { ReleaseFolders } from "./release/release-folders.ts";
+import { ReleaseImporter } from "./release/release-importer.ts";
 import { loadCredentialKey, loadReplicaId } from "./secrets.ts";
 import { createApiReader } from "./store/api-reader.ts";
 import { createIdentityStore } from "./store/identity-store.ts";
@@ -80,7 +83,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const feed = parts.use(
     new ChangeFeed(reader, clock, random, (error) => log("warn", "change feed", { error: String(error) })),
   );
-  const catalog = new ReleaseCatalog({ store: createReleaseStore(db), releasesDir: config.releasesDir, log });
+  const releaseStore = createReleaseStore(db);
+  const folders = new ReleaseFolders(config.releasesDir, replicaId, random);
+  const catalog = new ReleaseCatalog({ store: releaseStore, folders, serverVersion: version, log });
+  const importer = new ReleaseImporter({ store: releaseStore, folders, rootKeysPath: config.rootKeysPath, log });
   const alertsChanged = (ids: readonly string[]): void => feed.alertsChanged(ids);
   const identities = new HostIdentities(createIdentityStore(db, alertsChanged), credentialKey, random, (hostId) =>
     feed.hostChanged(hostId),
@@ -115,7 +121,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const watcher = new SessionWatcher({ ...interpreter, clock, durations, serverVersion: version, nextCredential, log });
   const deadlines = createDeadlineStore(db, storeOptions);
   await deadlines.takeOverSessions();
-  await catalog.importNew(version);
+  await importer.importFolders();
+  await catalog.followServerVersion();
   const loop = parts.use(new DeadlineLoop({ ...interpreter, deadlines, clock, durations, log }));
   await loop.start();
 
@@ -164,12 +171,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     removeHost: (hostId: HostId, actor: string) =>
       removeHost(interpreter, (id, reason) => agents.disconnect(id, reason), hostId, actor),
     acknowledgeAlert: (id: string, actor: string) => acknowledgeAlert(interpreter, id, actor),
-    setTargetVersion: async (chosen: string, actor: string) => {
-      const release = await catalog.setTargetVersion(chosen, version, actor);
-      // Every host may be behind now, or no longer.
-      feed.everythingChanged();
-      return release;
-    },
+    // Every host may be behind once the target changed, or no longer.
+    releases: new ReleaseDesk({ importer, catalog, targetChanged: () => feed.everythingChanged() }),
+    listReleases: () => reader.listReleases(),
     tokens: identities,
     feed,
     clock,

@@ -1,20 +1,13 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
-import {
-  EnrollmentTokenSchema,
-  ReleaseSchema,
-  type EnrollmentToken as WireToken,
-  type Release as WireRelease,
-} from "../../gen/rollcall/v1/catalog_pb.js";
+import { EnrollmentTokenSchema, type EnrollmentToken as WireToken } from "../../gen/rollcall/v1/catalog_pb.js";
 import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
 import type { EnrollmentToken } from "../domain/enrollment-token.ts";
-import type { Release } from "../domain/release.ts";
 import { callerKey } from "./caller.ts";
 
 /** What the handlers read. */
 export interface CatalogReader {
-  listReleases(): Promise<readonly Release[]>;
   listEnrollmentTokens(): Promise<readonly EnrollmentToken[]>;
   listAdoption(
     days: number,
@@ -37,15 +30,13 @@ export interface TokenPort {
 export interface CatalogParts {
   readonly reader: CatalogReader;
   readonly tokens: TokenPort;
-  /** *Throws* RefusedError (release_unknown). */
-  readonly setTargetVersion: (version: string, actor: string) => Promise<Release>;
 }
 
 const DEFAULT_TOKEN_LIFE_S = 3_600;
 const DEFAULT_ADOPTION_DAYS = 30;
 
-/** Releases, enrolment tokens, and which versions hosts ran. */
-export function createCatalogHandlers({ reader, tokens, setTargetVersion }: CatalogParts) {
+/** Enrolment tokens, and which versions hosts ran. */
+export function createCatalogHandlers({ reader, tokens }: CatalogParts) {
   return {
     async createEnrollmentToken(request, context) {
       const created = await tokens.createToken({
@@ -65,14 +56,6 @@ export function createCatalogHandlers({ reader, tokens, setTargetVersion }: Cata
       return { token: toWireToken(await tokens.revokeToken(request.tokenId, context.values.get(callerKey).name)) };
     },
 
-    async listReleases() {
-      return { releases: (await reader.listReleases()).map(toWireRelease) };
-    },
-
-    async setTargetVersion(request, context) {
-      return { release: toWireRelease(await setTargetVersion(request.version, context.values.get(callerKey).name)) };
-    },
-
     async listVersionAdoption(request) {
       return { days: [...(await reader.listAdoption(request.days || DEFAULT_ADOPTION_DAYS))] };
     },
@@ -89,21 +72,5 @@ function toWireToken(token: EnrollmentToken): WireToken {
     createdAt: timestampFromDate(token.createdAt),
     expiresAt: timestampFromDate(token.expiresAt),
     ...(token.revokedAt === null ? {} : { revokedAt: timestampFromDate(token.revokedAt) }),
-  });
-}
-
-function toWireRelease(release: Release): WireRelease {
-  return create(ReleaseSchema, {
-    package: release.package,
-    version: release.version,
-    sequence: BigInt(release.sequence),
-    importedAt: timestampFromDate(release.importedAt),
-    artifacts: release.artifacts.map((artifact) => ({
-      platform: artifact.platform,
-      sizeBytes: BigInt(artifact.sizeBytes),
-      sha256: artifact.sha256,
-      quarantined: artifact.isQuarantined,
-    })),
-    target: release.isTarget,
   });
 }

@@ -61,6 +61,8 @@ export function toWireHost(host: Host): WireHost {
     ...instant("lastSeenAt", host.lastSeenAt),
     ...(host.latestJob === null ? {} : { latestJob: toWireJob(host.latestJob) }),
     identityDuplicated: host.isIdentityDuplicated,
+    sequenceFloor: BigInt(host.sequenceFloor),
+    keysSequence: BigInt(host.keysSequence),
   });
 }
 

@@ -28,6 +28,8 @@ export type AuditAction =
   | "session.logout"
   | "session.revoked"
   | "release.imported"
+  | "release.removed"
+  | "release.keys_changed"
   | "release.target_changed";
 
 /** One entry, written in the transaction of the change it tells of. */

@@ -10,6 +10,7 @@ export type DispatchRefusal =
   | { readonly reason: "update_running"; readonly jobId: string }
   | { readonly reason: "no_target" }
   | { readonly reason: "no_artifact"; readonly version: string; readonly platform: string }
+  | { readonly reason: "below_sequence_floor"; readonly version: string; readonly floor: string }
   | { readonly reason: "quarantined"; readonly sha256: string }
   | { readonly reason: "identity_duplicated" };
 
@@ -24,6 +25,10 @@ export interface DispatchFacts {
   /** sha256 of the target's artifact for this platform, lower-case hex. */
   readonly artifactSha256: string | undefined;
   readonly isQuarantined: boolean;
+  /** The host refuses releases of a lower sequence. */
+  readonly sequenceFloor: number;
+  /** The highest floor of a host that takes the target: its sequence, or what its manifest permits. */
+  readonly greatestFloor: number | undefined;
 }
 
 /**
@@ -39,6 +44,10 @@ export function findDispatchRefusal(facts: DispatchFacts, ignoreQuarantine: bool
   if (facts.isOffline) return { reason: "host_offline" };
   if (facts.artifactSha256 === undefined) {
     return { reason: "no_artifact", version: facts.targetVersion, platform: facts.platform };
+  }
+  if (facts.greatestFloor !== undefined && facts.sequenceFloor > facts.greatestFloor) {
+    const floor = String(facts.sequenceFloor);
+    return { reason: "below_sequence_floor", version: facts.targetVersion, floor };
   }
   if (facts.isQuarantined && !ignoreQuarantine) return { reason: "quarantined", sha256: facts.artifactSha256 };
   return undefined;

@@ -29,6 +29,10 @@ export interface Host {
   readonly enrolledAt: Date;
   readonly lastSeenAt: Date | null;
   readonly latestJob: Job | null;
+  /** It refuses releases of a lower sequence; 0 while it told of none. */
+  readonly sequenceFloor: number;
+  /** Of the key set that it knows; 0 for none. */
+  readonly keysSequence: number;
 }
 
 /** How many hosts there are of each kind. */

@@ -7,6 +7,13 @@ export interface Release {
   readonly artifacts: readonly ReleaseArtifact[];
   /** True for the version the fleet should run. */
   readonly isTarget: boolean;
+  /** Who signed it: the key's id, as minisign prints it, and what its key set calls it. Empty for an unsigned one. */
+  readonly keyId: string;
+  readonly keyLabel: string;
+  /** Signed with development keys. */
+  readonly isDevelopment: boolean;
+  /** Hosts whose sequence floor is at most this may install it although its sequence is lower. */
+  readonly permittedFloor: number;
 }
 
 /** Its program for one platform. */

@@ -1,86 +1,45 @@
-/** Reads a release from its folder and checks that its files are what its manifest says. */
-import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+/** Reads a release from its folder. Nothing is believed before it is checked. */
+import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { decodeManifest } from "../../gen/manifest.ts";
-import type { ManifestArtifact } from "../../gen/rollcall/v1/release_pb.js";
-import { digestArtifact } from "./digest-artifact.ts";
+import type { Manifest } from "../../gen/rollcall/v1/release_pb.js";
+import { checkArtifact } from "./artifact-digest.ts";
+import { DOCUMENT_FILES, DOCUMENT_LIMITS, type ReleaseDocuments } from "./check-documents.ts";
+import type { CheckedArtifact } from "./checked-release.ts";
+import { invalidRelease } from "./invalid-release.ts";
 
-/** A release whose files hold what its manifest says. */
-export interface CheckedRelease {
-  readonly package: string;
-  readonly version: string;
-  readonly sequence: number;
-  readonly manifest: Buffer;
-  readonly manifestSha256: Buffer;
-  readonly signature: Buffer;
-  readonly artifacts: readonly CheckedArtifact[];
+const NOTHING = new Uint8Array();
+
+/** Reads the documents of a folder. *Throws* RefusedError (release_invalid) for one that is missing or too long. */
+export async function readDocuments(folder: string): Promise<ReleaseDocuments> {
+  const [manifest, signature, keys, keysSignature] = await Promise.all([
+    readDocument(folder, "manifest"),
+    readDocument(folder, "signature"),
+    readDocument(folder, "keys"),
+    readDocument(folder, "keysSignature"),
+  ]);
+  if (manifest === undefined) throw invalidRelease(DOCUMENT_FILES.manifest, "missing", "there is no such file");
+  if (signature === undefined) throw invalidRelease(DOCUMENT_FILES.signature, "missing", "the release is not signed");
+  return { manifest, signature, keys: keys ?? NOTHING, keysSignature: keysSignature ?? NOTHING };
 }
 
-/** One artifact of it. */
-export interface CheckedArtifact {
-  readonly platform: string;
-  readonly fileName: string;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  readonly blockSizeBytes: number;
-  readonly blockList: Buffer;
-}
-
-/**
- * Reads the release in `<releasesDir>/<version>`.
- *
- * *Throws* Error that names the file and what is wrong with it.
- */
-export async function readRelease(releasesDir: string, version: string): Promise<CheckedRelease> {
-  const folder = join(releasesDir, version);
-  const manifestPath = join(folder, "manifest.json");
-  const bytes = await readFile(manifestPath);
-  const manifest = decodeManifest(bytes);
-  if (manifest.version !== version) {
-    throw new Error(`${manifestPath} is the manifest of ${manifest.version}, not of ${version}`);
-  }
+/** Reads every artifact that the manifest names. *Throws* RefusedError (release_invalid) unless all are what it says. */
+export async function checkArtifacts(folder: string, manifest: Manifest): Promise<readonly CheckedArtifact[]> {
   const artifacts: CheckedArtifact[] = [];
   for (const artifact of manifest.artifacts) artifacts.push(await checkArtifact(folder, artifact));
-  return {
-    package: manifest.product,
-    version,
-    sequence: Number(manifest.sequence),
-    manifest: bytes,
-    manifestSha256: createHash("sha256").update(bytes).digest(),
-    signature: await readSignature(`${manifestPath}.minisig`),
-    artifacts,
-  };
+  return artifacts;
 }
 
-async function checkArtifact(folder: string, artifact: ManifestArtifact): Promise<CheckedArtifact> {
-  const path = join(folder, artifact.platform, artifact.fileName);
-  const digest = await digestArtifact(path, artifact.blockSizeBytes);
-  if (digest.sizeBytes !== Number(artifact.sizeBytes)) {
-    throw new Error(`${path} has ${digest.sizeBytes} bytes; its manifest says ${artifact.sizeBytes}`);
-  }
-  if (digest.sha256 !== artifact.sha256) {
-    throw new Error(`${path} has the sha256 ${digest.sha256}; its manifest says ${artifact.sha256}`);
-  }
-  const blockListSha256 = createHash("sha256").update(digest.blockList).digest("hex");
-  if (blockListSha256 !== artifact.blockListSha256) {
-    throw new Error(`the block list of ${path} has another sha256 than its manifest says`);
-  }
-  return {
-    platform: artifact.platform,
-    fileName: artifact.fileName,
-    sizeBytes: digest.sizeBytes,
-    sha256: digest.sha256,
-    blockSizeBytes: artifact.blockSizeBytes,
-    blockList: digest.blockList,
-  };
-}
-
-async function readSignature(path: string): Promise<Buffer> {
+/** *Shape*: `undefined` when there is no such file. */
+async function readDocument(folder: string, name: keyof ReleaseDocuments): Promise<Uint8Array | undefined> {
+  const limit = DOCUMENT_LIMITS[name];
   try {
-    return await readFile(path);
+    await using file = await open(join(folder, DOCUMENT_FILES[name]), "r");
+    const { size } = await file.stat();
+    if (size > limit)
+      throw invalidRelease(DOCUMENT_FILES[name], "wrong_size", `it has ${size} bytes, at most ${limit} are read`);
+    return await file.readFile();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return Buffer.alloc(0);
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
 }

@@ -1,47 +1,23 @@
-/**
- * The releases this server can deliver: folders below its releases folder, imported
- * into the database once their files were checked. A bad one changes nothing.
- */
-import { readdir, stat } from "node:fs/promises";
+/** The releases that are known: what hosts fetch of them, which one the fleet should run, and their removal. */
 import { join } from "node:path";
-import { isVersion } from "../../gen/version.ts";
-import type { NewAuditEvent } from "../domain/audit-event.ts";
 import { RefusedError } from "../domain/errors.ts";
 import { AGENT_PACKAGE } from "../domain/host.ts";
 import type { HostId } from "../domain/ids.ts";
 import type { Release } from "../domain/release.ts";
 import type { Delivery, DeliverySource } from "../stream/ports.ts";
-import { readRelease, type CheckedRelease } from "./read-release.ts";
-
-/** The durable side of releases. */
-export interface ReleaseStore {
-  listReleaseDigests(packageName: string): Promise<ReadonlyMap<string, Uint8Array>>;
-  listReleases(packageName: string): Promise<readonly Release[]>;
-  findJobArtifact(hostId: HostId, jobId: string): Promise<JobArtifact | undefined>;
-  transaction<Result>(work: (tx: ReleaseTransaction) => Promise<Result>): Promise<Result>;
-}
-
-/** The writes of one import or one change of the target. */
-export interface ReleaseTransaction {
-  insertRelease(release: CheckedRelease): Promise<void>;
-  followServerVersion(packageName: string, version: string): Promise<boolean>;
-  /** False when there is no such release. */
-  chooseTargetVersion(packageName: string, version: string, chosenBy: string | null): Promise<boolean>;
-  writeAuditEvent(event: NewAuditEvent): Promise<void>;
-}
-
-interface JobArtifact extends Omit<Delivery, "artifactPath"> {
-  readonly version: string;
-  readonly platform: string;
-  readonly fileName: string;
-}
+import type { Log, RefusingHosts, ReleaseStore, ReleaseTransaction, ReleaseUse } from "./ports.ts";
+import type { PendingChange, ReleaseFolders } from "./release-folders.ts";
 
 /** What the catalog works with. */
 export interface ReleaseCatalogParts {
   readonly store: ReleaseStore;
-  readonly releasesDir: string;
-  readonly log: (level: "info" | "warn" | "error", event: string, fields?: Readonly<Record<string, unknown>>) => void;
+  readonly folders: ReleaseFolders;
+  readonly serverVersion: string;
+  readonly log: Log;
 }
+
+/** Hosts that a refusal names. */
+const NAMED_HOSTS = 10;
 
 export class ReleaseCatalog implements DeliverySource {
   readonly #parts: ReleaseCatalogParts;
@@ -50,38 +26,39 @@ export class ReleaseCatalog implements DeliverySource {
     this.#parts = parts;
   }
 
-  /** Imports every release that is not known yet, then lets the target follow the server's own version. */
-  async importNew(serverVersion: string): Promise<void> {
-    const known = await this.#parts.store.listReleaseDigests(AGENT_PACKAGE);
-    for (const version of await this.#listFolders()) await this.#importOne(version, known.get(version));
-    const { store } = this.#parts;
-    if (!(await store.listReleaseDigests(AGENT_PACKAGE)).has(serverVersion)) {
-      this.#parts.log("warn", "no release of this server's own version", { version: serverVersion });
-      return;
+  /** Lets the target follow the server's own version, unless an admin chose another. True when that changed it. */
+  async followServerVersion(): Promise<boolean> {
+    const { store, serverVersion: version, log } = this.#parts;
+    if (!(await this.#list()).some((release) => release.version === version)) {
+      log("warn", "no release of this server's own version", { version });
+      return false;
     }
-    await store.transaction(async (tx) => {
-      if (!(await tx.followServerVersion(AGENT_PACKAGE, serverVersion))) return;
+    return store.transaction(async (tx) => {
+      if (!(await tx.followServerVersion(AGENT_PACKAGE, version))) return false;
       await tx.writeAuditEvent({
         actor: "rollcall",
         action: "release.target_changed",
         cause: "the target follows the server's own version",
-        details: { package: AGENT_PACKAGE, version: serverVersion },
+        details: { package: AGENT_PACKAGE, version },
       });
+      return true;
     });
   }
 
   /**
    * Chooses the version the fleet should run; empty to follow the server's own again. No host is updated by it.
    *
-   * *Throws* RefusedError (release_unknown).
+   * *Throws* RefusedError (release_unknown, below_sequence_floor).
    */
-  async setTargetVersion(chosen: string, serverVersion: string, actor: string): Promise<Release> {
-    const { store } = this.#parts;
+  async setTargetVersion(chosen: string, actor: string): Promise<Release> {
+    const { store, serverVersion } = this.#parts;
     const version = chosen === "" ? serverVersion : chosen;
     await store.transaction(async (tx) => {
-      if (!(await tx.chooseTargetVersion(AGENT_PACKAGE, version, chosen === "" ? null : actor))) {
-        throw new RefusedError("release_unknown", `There is no release ${version}. Nothing was changed.`, { version });
-      }
+      const release = await tx.chooseTargetVersion(AGENT_PACKAGE, version, chosen === "" ? null : actor);
+      if (release === undefined) throw unknownRelease(version);
+      const { sequence, permittedFloor } = release;
+      const refusing = await tx.findRefusingHosts(sequence, permittedFloor, NAMED_HOSTS);
+      if (refusing.count > 0) throw belowFloor(version, sequence, refusing);
       await tx.writeAuditEvent({
         actor,
         action: "release.target_changed",
@@ -89,8 +66,32 @@ export class ReleaseCatalog implements DeliverySource {
         details: { package: AGENT_PACKAGE, version },
       });
     });
-    const release = (await store.listReleases(AGENT_PACKAGE)).find((candidate) => candidate.version === version);
-    if (release === undefined) throw new Error(`release ${version} is gone`);
+    return this.get(version);
+  }
+
+  /**
+   * Deletes a release and its files. Hosts that run it need nothing of it: they fetch what they are brought to,
+   * and their own former binary brings them back.
+   *
+   * *Throws* RefusedError (release_unknown, release_in_use); then nothing was changed.
+   */
+  async remove(version: string, actor: string): Promise<void> {
+    const aside: PendingChange[] = [];
+    try {
+      await this.#parts.store.transaction(async (tx) => {
+        if (await this.#delete(tx, version, actor)) aside.push(await this.#parts.folders.setAside(version));
+      });
+    } catch (error) {
+      for (const change of aside) await change.undo();
+      throw error;
+    }
+    for (const change of aside) await change.finish();
+  }
+
+  /** *Throws* RefusedError (release_unknown). */
+  async get(version: string): Promise<Release> {
+    const release = (await this.#list()).find((candidate) => candidate.version === version);
+    if (release === undefined) throw unknownRelease(version);
     return release;
   }
 
@@ -100,44 +101,59 @@ export class ReleaseCatalog implements DeliverySource {
       throw new RefusedError("not_in_job", "This host has no such open job.", { job_id: jobId });
     }
     const { version, platform, fileName, ...delivery } = artifact;
-    return { ...delivery, artifactPath: join(this.#parts.releasesDir, version, platform, fileName) };
+    return { ...delivery, artifactPath: join(this.#parts.folders.pathOf(version), platform, fileName) };
   }
 
-  /** Versions with a manifest, in no particular order. */
-  async #listFolders(): Promise<readonly string[]> {
-    const names = await readdir(this.#parts.releasesDir).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return [];
-      throw error;
+  /** False when it was removed before: asked twice, answered alike. */
+  async #delete(tx: ReleaseTransaction, version: string, actor: string): Promise<boolean> {
+    await tx.lockReleases();
+    const use = await tx.lockReleaseUse(AGENT_PACKAGE, version);
+    if (use === undefined) {
+      if (await tx.wasRemoved(AGENT_PACKAGE, version)) return false;
+      throw unknownRelease(version);
+    }
+    const need = describeNeed(use);
+    if (need !== undefined)
+      throw new RefusedError("release_in_use", `${version} ${need}. Nothing was changed.`, { version });
+    await tx.removeRelease(AGENT_PACKAGE, version);
+    await tx.writeAuditEvent({
+      actor,
+      action: "release.removed",
+      cause: "a release was removed",
+      details: { package: AGENT_PACKAGE, version },
     });
-    const withManifest = [];
-    for (const name of names) {
-      const manifest = await stat(join(this.#parts.releasesDir, name, "manifest.json")).catch(() => undefined);
-      if (isVersion(name) && manifest?.isFile()) withManifest.push(name);
-    }
-    return withManifest;
+    return true;
   }
 
-  async #importOne(version: string, knownDigest: Uint8Array | undefined): Promise<void> {
-    const { store, releasesDir, log } = this.#parts;
-    try {
-      const release = await readRelease(releasesDir, version);
-      if (release.package !== AGENT_PACKAGE) throw new Error(`it is a release of ${release.package}`);
-      if (knownDigest !== undefined) {
-        if (!release.manifestSha256.equals(knownDigest)) throw new Error(`${version} is known with another manifest`);
-        return;
-      }
-      await store.transaction(async (tx) => {
-        await tx.insertRelease(release);
-        await tx.writeAuditEvent({
-          actor: "rollcall",
-          action: "release.imported",
-          cause: "it stands in the releases folder",
-          details: { package: release.package, version, sequence: release.sequence },
-        });
-      });
-      log("info", "release imported", { version, platforms: release.artifacts.map((artifact) => artifact.platform) });
-    } catch (error) {
-      log("error", "release not imported; nothing was changed", { version, error: String(error) });
-    }
+  #list(): Promise<readonly Release[]> {
+    return this.#parts.store.listReleases(AGENT_PACKAGE);
   }
+}
+
+function describeNeed({ isTarget, openJobs, isRollingOut }: ReleaseUse): string | undefined {
+  if (isTarget) return "is the target version";
+  if (isRollingOut) return "is what a running fleet update brings hosts to";
+  if (openJobs > 0) return `is needed by ${openJobs === 1 ? "one running update" : `${openJobs} running updates`}`;
+  return undefined;
+}
+
+function unknownRelease(version: string): RefusedError {
+  return new RefusedError("release_unknown", `There is no release ${version}. Nothing was changed.`, { version });
+}
+
+function belowFloor(version: string, sequence: number, { count, hostnames, highestFloor }: RefusingHosts): Error {
+  const more = count > hostnames.length ? ` and ${count - hostnames.length} more` : "";
+  const hosts = count === 1 ? "A host" : `${count} hosts`;
+  return new RefusedError(
+    "below_sequence_floor",
+    `${hosts} would refuse ${version}, whose sequence ${sequence} is below what they take (up to ${highestFloor}): ` +
+      `${hostnames.join(", ")}${more}. Nothing was changed.`,
+    {
+      version,
+      sequence: String(sequence),
+      floor: String(highestFloor),
+      hosts: hostnames.join(", "),
+      count: String(count),
+    },
+  );
 }

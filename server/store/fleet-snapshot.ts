@@ -29,6 +29,8 @@ interface HostRow {
   open_job_id: JobId | null;
   sha256: string | null;
   quarantined: boolean;
+  sequence_floor: bigint;
+  greatest_floor: bigint | null;
 }
 
 /** Loads a fleet update as it stands; `undefined` when it is unknown. */
@@ -47,13 +49,14 @@ export async function loadFleetSnapshot(db: Kysely<Db>, id: FleetUpdateId): Prom
       (hosts.offline_at is null or hosts.offline_at > clock_timestamp()) as is_online,
       hosts.identity_duplicated_at is not null as is_duplicated,
       (select open.id from jobs as open where open.host_id = turn.host_id and open.ended_at is null) as open_job_id,
-      artifact.sha256,
+      artifact.sha256, hosts.sequence_floor, greatest(release.sequence, release.permitted_floor) as greatest_floor,
       exists (select from quarantined_artifacts as q where q.sha256 = artifact.sha256) as quarantined
     from turn
     join hosts on hosts.id = turn.host_id
     left join jobs as own on own.id = turn.job_id
     left join release_artifacts as artifact on artifact.package = ${update.package}
       and artifact.version = ${update.toVersion} and artifact.platform = hosts.os || '-' || hosts.arch
+    left join releases as release on release.package = ${update.package} and release.version = ${update.toVersion}
     order by turn.position
   `.execute(db);
   const { rows: failures } = await sql<{ host_id: HostId; reason: string; failures: bigint }>`
@@ -102,6 +105,8 @@ function refusalOf(row: HostRow, toVersion: string): DispatchRefusal | { readonl
       openJobId: row.open_job_id ?? undefined,
       artifactSha256: row.sha256 ?? undefined,
       isQuarantined: row.quarantined,
+      sequenceFloor: Number(row.sequence_floor),
+      greatestFloor: row.greatest_floor === null ? undefined : Number(row.greatest_floor),
     },
     false,
   );

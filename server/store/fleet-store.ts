@@ -17,7 +17,7 @@ import {
   type NewFleetUpdate,
 } from "./fleet-updates.ts";
 import { holdLease, isLeaseInForce, releaseLease } from "./leases.ts";
-import { findTargetVersion } from "./releases.ts";
+import { holdTargetVersion } from "./releases.ts";
 import type { Db } from "./schema.ts";
 import { bindUpdateTransaction, type UpdateStoreOptions } from "./update-store.ts";
 
@@ -46,7 +46,7 @@ function bindTransaction(tx: Transaction<Db>, options: UpdateStoreOptions, chang
   return {
     ...bindUpdateTransaction(tx, options, changedAlerts),
     isLeaseInForce: (epoch: bigint) => isLeaseInForce(tx, LEASE, options.replicaId, epoch, options.durations.leaseMs),
-    findTargetVersion: () => findTargetVersion(tx, AGENT_PACKAGE),
+    findTargetVersion: () => holdTargetVersion(tx, AGENT_PACKAGE),
     findRunning: () => lockStartsAndFindRunning(tx),
     chooseBehind: (toVersion: string) => chooseBehind(tx, toVersion),
     chooseHosts: (ids: readonly HostId[]) => chooseHosts(tx, ids),

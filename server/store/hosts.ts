@@ -102,6 +102,8 @@ async function withLatestJobs(db: Executor, rows: readonly HostRow[]): Promise<r
     enrolledAt: row.enrolled_at,
     lastSeenAt: row.last_seen_at,
     latestJob: latest.get(row.id) ?? null,
+    sequenceFloor: Number(row.sequence_floor),
+    keysSequence: Number(row.keys_sequence),
   }));
 }
 
@@ -166,9 +168,17 @@ export async function lockDispatchFacts(
         .on("release_artifacts.platform", "=", platformOf(host)),
     )
     .leftJoin("quarantined_artifacts", "quarantined_artifacts.sha256", "release_artifacts.sha256")
-    .select(["releases.manifest_sha256", "release_artifacts.sha256", "quarantined_artifacts.quarantined_at"])
+    .select([
+      "releases.manifest_sha256",
+      "releases.sequence",
+      "releases.permitted_floor",
+      "release_artifacts.sha256",
+      "quarantined_artifacts.quarantined_at",
+    ])
     .where("releases.package", "=", AGENT_PACKAGE)
     .where("releases.version", "=", version ?? "")
+    // Whoever removes a release waits for this job, and then sees it.
+    .forKeyShare("releases")
     .executeTakeFirst();
   return {
     isOffline: !host.is_online,
@@ -179,7 +189,36 @@ export async function lockDispatchFacts(
     openJobId: open?.id satisfies JobId | undefined,
     artifactSha256: release?.sha256 ?? undefined,
     isQuarantined: release?.quarantined_at != null,
+    sequenceFloor: Number(host.sequence_floor),
+    greatestFloor: release && greatestFloorOf(release),
     manifestSha256: release?.manifest_sha256,
+  };
+}
+
+/** The highest sequence floor of a host that takes a release. */
+export function greatestFloorOf(release: { readonly sequence: bigint; readonly permitted_floor: bigint }): number {
+  return Math.max(Number(release.sequence), Number(release.permitted_floor));
+}
+
+/** Hosts whose sequence floor is above what a release may have: they would refuse it. */
+export async function findRefusingHosts(
+  db: Executor,
+  sequence: number,
+  permittedFloor: number,
+  limit: number,
+): Promise<{ readonly count: number; readonly hostnames: readonly string[]; readonly highestFloor: number }> {
+  const refusing = db
+    .selectFrom("hosts")
+    .where("removed_at", "is", null)
+    .where("sequence_floor", ">", BigInt(Math.max(sequence, permittedFloor)));
+  const total = await refusing
+    .select([sql<bigint>`count(*)`.as("count"), sql<bigint | null>`max(sequence_floor)`.as("highest")])
+    .executeTakeFirstOrThrow();
+  const named = await refusing.select("hostname").orderBy("hostname").orderBy("id").limit(limit).execute();
+  return {
+    count: Number(total.count),
+    hostnames: named.map(({ hostname }) => hostname),
+    highestFloor: Number(total.highest ?? 0),
   };
 }
 

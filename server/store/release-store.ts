@@ -1,16 +1,20 @@
 /** The store as the release catalog asks for it. */
-import type { Kysely } from "kysely";
+import type { Kysely, Transaction } from "kysely";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { HostId, JobId } from "../domain/ids.ts";
 import { writeAuditEvent } from "./audit-events.ts";
 import { answered } from "./away.ts";
+import { findRefusingHosts } from "./hosts.ts";
+import { findKeySet, saveKeySet, type NewKeySet } from "./key-sets.ts";
+import { lockReleases, lockReleaseUse, removeRelease, wasRemoved } from "./release-removal.ts";
 import {
   chooseTargetVersion,
-  listReleases,
   findJobArtifact,
+  findNamesakes,
   followServerVersion,
   insertRelease,
-  listReleaseDigests,
+  listReleases,
+  replaceSignature,
   type NewRelease,
 } from "./releases.ts";
 import type { Db } from "./schema.ts";
@@ -18,8 +22,10 @@ import type { Db } from "./schema.ts";
 /** Binds the questions about releases. */
 export function createReleaseStore(db: Kysely<Db>) {
   return {
-    listReleaseDigests: (packageName: string) => answered(listReleaseDigests(db, packageName)),
     listReleases: (packageName: string) => answered(listReleases(db, packageName)),
+    findKeySet: (packageName: string) => answered(findKeySet(db, packageName)),
+    findNamesakes: (packageName: string, version: string, sequence: number) =>
+      answered(findNamesakes(db, packageName, version, sequence)),
     findJobArtifact: (hostId: HostId, jobId: string) => answered(findJobArtifact(db, hostId, jobId as JobId)),
     transaction<Result>(work: (tx: ReturnType<typeof bindTransaction>) => Promise<Result>): Promise<Result> {
       return answered(db.transaction().execute((tx) => work(bindTransaction(tx))));
@@ -27,12 +33,23 @@ export function createReleaseStore(db: Kysely<Db>) {
   };
 }
 
-function bindTransaction(tx: Parameters<typeof insertRelease>[0]) {
+function bindTransaction(tx: Transaction<Db>) {
   return {
+    lockReleases: () => lockReleases(tx),
+    findKeySet: (packageName: string) => findKeySet(tx, packageName),
+    saveKeySet: (packageName: string, keySet: NewKeySet) => saveKeySet(tx, packageName, keySet),
+    findNamesakes: (packageName: string, version: string, sequence: number) =>
+      findNamesakes(tx, packageName, version, sequence),
     insertRelease: (release: NewRelease) => insertRelease(tx, release),
+    replaceSignature: (release: NewRelease) => replaceSignature(tx, release),
+    lockReleaseUse: (packageName: string, version: string) => lockReleaseUse(tx, packageName, version),
+    wasRemoved: (packageName: string, version: string) => wasRemoved(tx, packageName, version),
+    removeRelease: (packageName: string, version: string) => removeRelease(tx, packageName, version),
     followServerVersion: (packageName: string, version: string) => followServerVersion(tx, packageName, version),
     chooseTargetVersion: (packageName: string, version: string, chosenBy: string | null) =>
       chooseTargetVersion(tx, packageName, version, chosenBy),
+    findRefusingHosts: (sequence: number, permittedFloor: number, limit: number) =>
+      findRefusingHosts(tx, sequence, permittedFloor, limit),
     writeAuditEvent: (event: NewAuditEvent) => writeAuditEvent(tx, event),
   };
 }

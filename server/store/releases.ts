@@ -11,9 +11,13 @@ export interface NewRelease {
   readonly package: string;
   readonly version: string;
   readonly sequence: number;
+  readonly permittedFloor: number;
   readonly manifest: Uint8Array;
   readonly manifestSha256: Uint8Array;
   readonly signature: Uint8Array;
+  readonly keyId: string;
+  readonly keyLabel: string;
+  readonly isDevelopment: boolean;
   readonly artifacts: readonly NewArtifact[];
 }
 
@@ -32,21 +36,41 @@ export interface JobArtifact {
   readonly version: string;
   readonly manifest: Uint8Array;
   readonly signature: Uint8Array;
+  /** The newest key set and its signature; empty where none is known. */
+  readonly keys: Uint8Array;
+  readonly keysSignature: Uint8Array;
   readonly blockList: Uint8Array;
+  readonly sha256: string;
   readonly platform: string;
   readonly fileName: string;
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
+  /** *Units*: bytes that were sent for the job so far. */
+  readonly bytesDelivered: number;
 }
 
-/** The manifest digests of every release of a package, by version. */
-export async function listReleaseDigests(db: Executor, packageName: string): Promise<ReadonlyMap<string, Uint8Array>> {
-  const rows = await db
+/** Releases, present and removed, of this version or this sequence. */
+export async function findNamesakes(db: Executor, packageName: string, version: string, sequence: number) {
+  const present = await db
     .selectFrom("releases")
-    .select(["version", "manifest_sha256"])
+    .select(["version", "sequence", "manifest_sha256"])
     .where("package", "=", packageName)
+    .where((row) => row.or([row("version", "=", version), row("sequence", "=", BigInt(sequence))]))
     .execute();
-  return new Map(rows.map((row) => [row.version, row.manifest_sha256]));
+  const removed = await db
+    .selectFrom("removed_artifacts")
+    .select(["version", "sequence", "platform", "sha256"])
+    .where("package", "=", packageName)
+    .where((row) => row.or([row("version", "=", version), row("sequence", "=", BigInt(sequence))]))
+    .execute();
+  return {
+    present: present.map((row) => ({
+      version: row.version,
+      sequence: Number(row.sequence),
+      manifestSha256: row.manifest_sha256,
+    })),
+    removed: removed.map((row) => ({ ...row, sequence: Number(row.sequence) })),
+  };
 }
 
 /** Adds a release with its artifacts. Throws the driver's unique violation for a known version or sequence. */
@@ -57,9 +81,10 @@ export async function insertRelease(tx: Transaction<Db>, release: NewRelease): P
       package: release.package,
       version: release.version,
       sequence: BigInt(release.sequence),
+      permitted_floor: BigInt(release.permittedFloor),
       manifest: Buffer.from(release.manifest),
       manifest_sha256: Buffer.from(release.manifestSha256),
-      signature: Buffer.from(release.signature),
+      ...signatureColumns(release),
     })
     .execute();
   for (const artifact of release.artifacts) {
@@ -79,12 +104,50 @@ export async function insertRelease(tx: Transaction<Db>, release: NewRelease): P
   }
 }
 
+/** Stores who signed a known release by now. False when that is stored already. */
+export async function replaceSignature(tx: Transaction<Db>, release: NewRelease): Promise<boolean> {
+  const row = await tx
+    .updateTable("releases")
+    .set(signatureColumns(release))
+    .where("package", "=", release.package)
+    .where("version", "=", release.version)
+    .where("signature", "!=", Buffer.from(release.signature))
+    .returning("version")
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+function signatureColumns({ signature, keyId, keyLabel, isDevelopment }: NewRelease) {
+  return {
+    signature: Buffer.from(signature),
+    key_id: keyId,
+    key_label: keyLabel,
+    is_development: isDevelopment,
+  };
+}
+
 /** The version the fleet should run, or `undefined` while none is set. */
 export async function findTargetVersion(db: Executor, packageName: string): Promise<string | undefined> {
   const target = await db
     .selectFrom("target_versions")
     .select("version")
     .where("package", "=", packageName)
+    .executeTakeFirst();
+  return target?.version;
+}
+
+/** The same, kept from being removed until the transaction ends. */
+export async function holdTargetVersion(tx: Transaction<Db>, packageName: string): Promise<string | undefined> {
+  const target = await tx
+    .selectFrom("releases")
+    .innerJoin("target_versions", (join) =>
+      join
+        .onRef("target_versions.package", "=", "releases.package")
+        .onRef("target_versions.version", "=", "releases.version"),
+    )
+    .select("releases.version")
+    .where("releases.package", "=", packageName)
+    .forKeyShare("releases")
     .executeTakeFirst();
   return target?.version;
 }
@@ -122,11 +185,16 @@ export async function findJobArtifact(db: Executor, hostId: HostId, jobId: JobId
         .onRef("release_artifacts.version", "=", "releases.version")
         .on(sql<boolean>`release_artifacts.platform = hosts.os || '-' || hosts.arch`),
     )
+    .leftJoin("key_sets", "key_sets.package", "releases.package")
     .select([
       "releases.version",
       "releases.manifest",
       "releases.signature",
+      "key_sets.keys",
+      "key_sets.signature as keys_signature",
       "release_artifacts.block_list",
+      "release_artifacts.sha256",
+      "jobs.bytes_delivered",
       "release_artifacts.platform",
       "release_artifacts.file_name",
       "release_artifacts.size_bytes",
@@ -141,7 +209,11 @@ export async function findJobArtifact(db: Executor, hostId: HostId, jobId: JobId
       version: row.version,
       manifest: row.manifest,
       signature: row.signature,
+      keys: row.keys ?? Buffer.alloc(0),
+      keysSignature: row.keys_signature ?? Buffer.alloc(0),
       blockList: row.block_list,
+      sha256: row.sha256,
+      bytesDelivered: Number(row.bytes_delivered),
       platform: row.platform,
       fileName: row.file_name,
       sizeBytes: Number(row.size_bytes),
@@ -150,20 +222,21 @@ export async function findJobArtifact(db: Executor, hostId: HostId, jobId: JobId
   );
 }
 
-/** Chooses the version the fleet should run. False when there is no such release. */
+/** Chooses the version the fleet should run, and tells what decides who takes it; `undefined` for no release. */
 export async function chooseTargetVersion(
   tx: Transaction<Db>,
   packageName: string,
   version: string,
   chosenBy: string | null,
-): Promise<boolean> {
+): Promise<{ readonly sequence: number; readonly permittedFloor: number } | undefined> {
   const known = await tx
     .selectFrom("releases")
-    .select("version")
+    .select(["sequence", "permitted_floor"])
     .where("package", "=", packageName)
     .where("version", "=", version)
+    .forKeyShare()
     .executeTakeFirst();
-  if (known === undefined) return false;
+  if (known === undefined) return undefined;
   await tx
     .insertInto("target_versions")
     .values({ package: packageName, version, chosen_by: chosenBy })
@@ -173,7 +246,7 @@ export async function chooseTargetVersion(
         .doUpdateSet({ version, chosen_by: chosenBy, changed_at: sql<Date>`clock_timestamp()` }),
     )
     .execute();
-  return true;
+  return { sequence: Number(known.sequence), permittedFloor: Number(known.permitted_floor) };
 }
 
 /** Every release of a package, highest sequence first. */
@@ -198,6 +271,10 @@ export async function listReleases(db: Executor, packageName: string): Promise<r
     sequence: Number(release.sequence),
     importedAt: release.imported_at,
     isTarget: release.version === target,
+    keyId: release.key_id,
+    keyLabel: release.key_label,
+    isDevelopment: release.is_development,
+    permittedFloor: Number(release.permitted_floor),
     artifacts: artifacts
       .filter((artifact) => artifact.version === release.version)
       .map((artifact) => ({

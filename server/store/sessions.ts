@@ -22,6 +22,8 @@ export interface HelloFacts {
   readonly agentVersion: string;
   readonly installRevision: number;
   readonly packages: readonly PackageVersion[];
+  readonly sequenceFloor: number;
+  readonly keysSequence: number;
 }
 
 /** A session that was just opened. */
@@ -50,6 +52,8 @@ export async function openSession(tx: Transaction<Db>, facts: HelloFacts): Promi
       agent_version: facts.agentVersion,
       install_revision: facts.installRevision,
       packages: JSON.stringify(facts.packages),
+      sequence_floor: BigInt(facts.sequenceFloor),
+      keys_sequence: BigInt(facts.keysSequence),
       last_seen_at: sql<Date>`clock_timestamp()`,
       offline_at: null,
     })

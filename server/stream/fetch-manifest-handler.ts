@@ -17,7 +17,10 @@ export function fetchManifestHandler(
 ): handleUnaryCall<FetchManifestRequest, FetchManifestResponse> {
   return unaryHandler(FetchManifestRequestSchema, options, async (request, caller) => {
     if (caller.identity === undefined) throw credentialInvalid();
-    const { manifest, signature, blockList } = await deliveries.find(caller.identity.hostId, request.jobId);
-    return create(FetchManifestResponseSchema, { manifest, signature, blockList });
+    const { manifest, signature, blockList, keys, keysSignature } = await deliveries.find(
+      caller.identity.hostId,
+      request.jobId,
+    );
+    return create(FetchManifestResponseSchema, { manifest, signature, blockList, keys, keysSignature });
   });
 }

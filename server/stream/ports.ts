@@ -56,6 +56,9 @@ export interface SessionHandler {
 export interface Delivery {
   readonly manifest: Uint8Array;
   readonly signature: Uint8Array;
+  /** The newest key set and its signature; empty where none is known. */
+  readonly keys: Uint8Array;
+  readonly keysSignature: Uint8Array;
   readonly blockList: Uint8Array;
   readonly artifactPath: string;
   readonly sizeBytes: number;

@@ -72,6 +72,8 @@ export interface SessionFacts {
   readonly agentVersion: string;
   readonly installRevision: number;
   readonly packages: readonly PackageVersion[];
+  readonly sequenceFloor: number;
+  readonly keysSequence: number;
 }
 
 /** The durable side of the clock. */

@@ -177,6 +177,8 @@ async function greetHost(
     agentVersion: hello.agentVersion,
     installRevision: hello.installRevision,
     packages: hello.packages.map(({ package: name, version }) => ({ package: name, version })),
+    sequenceFloor: Number(hello.sequenceFloor),
+    keysSequence: Number(hello.keysSequence),
   });
   if (opened === undefined) {
     throw new RefusedError("credential_invalid", "The credential is not valid. Enrol this host again.");

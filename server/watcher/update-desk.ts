@@ -119,6 +119,8 @@ function sentenceOf(refusal: DispatchRefusal): string {
       return "No target version is set.";
     case "no_artifact":
       return `${refusal.version} has no build for ${refusal.platform}.`;
+    case "below_sequence_floor":
+      return `The host would refuse ${refusal.version}: it takes nothing below the sequence ${refusal.floor}.`;
     case "quarantined":
       return "The artifact is quarantined because it rolled back on other hosts.";
     case "identity_duplicated":

@@ -154,6 +154,8 @@ function refusalOf(db: MemoryDatabase, { hostId }: PlaceRow, toVersion: string):
       openJobId: db.openJob(hostId)?.job.id,
       artifactSha256: host.arch === "x64" && db.findManifest(toVersion) ? "ab".repeat(32) : undefined,
       isQuarantined: false,
+      sequenceFloor: 0,
+      greatestFloor: undefined,
     },
     false,
   );

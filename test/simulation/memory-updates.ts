@@ -35,6 +35,8 @@ export function updateQuestions(
         openJobId: db.openJob(hostId)?.job.id,
         artifactSha256: manifestSha256 && host.arch === "x64" ? "ab".repeat(32) : undefined,
         isQuarantined: false,
+        sequenceFloor: 0,
+        greatestFloor: undefined,
         manifestSha256,
       };
     },

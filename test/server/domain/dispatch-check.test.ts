@@ -10,6 +10,8 @@ const READY: DispatchFacts = {
   openJobId: undefined,
   artifactSha256: "ab",
   isQuarantined: false,
+  sequenceFloor: 5,
+  greatestFloor: 5,
 };
 
 const refusalOf = (facts: Partial<DispatchFacts>, ignoreQuarantine = false) =>
@@ -30,6 +32,7 @@ test("each thing that stands against an update is named with its facts", () => {
     version: "2.0",
     platform: "linux-x64",
   });
+  expect(refusalOf({ sequenceFloor: 6 })).toEqual({ reason: "below_sequence_floor", version: "2.0", floor: "6" });
   expect(refusalOf({ isQuarantined: true })).toEqual({ reason: "quarantined", sha256: "ab" });
 });
 

@@ -29,6 +29,8 @@ function deliver(server: TestListener, sizeBytes: number): { readonly content: B
   const delivery: Delivery = {
     manifest: Buffer.from("{}"),
     signature: Buffer.from("signature"),
+    keys: Buffer.from("keys"),
+    keysSignature: Buffer.from("signature of keys"),
     blockList: Buffer.alloc(32 * Math.ceil(sizeBytes / BLOCK), 7),
     artifactPath,
     sizeBytes,

@@ -1,0 +1,43 @@
+/** Where people and programs change releases. */
+import type { ImportReleaseRequest } from "../../gen/rollcall/v1/catalog_pb.js";
+import type { Release } from "../domain/release.ts";
+import type { ReleaseCatalog } from "./release-catalog.ts";
+import type { ReleaseImporter } from "./release-importer.ts";
+
+/** What the desk works with. */
+export interface ReleaseDeskParts {
+  readonly importer: ReleaseImporter;
+  readonly catalog: ReleaseCatalog;
+  /** Told once another version is the target. */
+  readonly targetChanged: () => void;
+}
+
+export class ReleaseDesk {
+  readonly #parts: ReleaseDeskParts;
+
+  constructor(parts: ReleaseDeskParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes in an upload. The first release of the server's own version becomes the target. */
+  async importRelease(
+    messages: AsyncIterable<ImportReleaseRequest>,
+    signal: AbortSignal,
+    actor: string,
+  ): Promise<Release> {
+    const { importer, catalog, targetChanged } = this.#parts;
+    const version = await importer.importUpload(messages, signal, actor);
+    if (await catalog.followServerVersion()) targetChanged();
+    return catalog.get(version);
+  }
+
+  async removeRelease(version: string, actor: string): Promise<void> {
+    await this.#parts.catalog.remove(version, actor);
+  }
+
+  async setTargetVersion(version: string, actor: string): Promise<Release> {
+    const release = await this.#parts.catalog.setTargetVersion(version, actor);
+    this.#parts.targetChanged();
+    return release;
+  }
+}

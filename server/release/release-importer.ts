@@ -1,0 +1,266 @@
+/**
+ * Takes releases in: those that stand in the releases folder at start, and those that
+ * are uploaded. One check for both: the key set by a root key, the manifest by a key
+ * of the newest key set, what the version and the sequence meant before, and then
+ * every artifact by size, sha256 and block list. What fails changes nothing.
+ *
+ * An upload is written beside the releases and renamed into place as the last step of
+ * the transaction that stores it.
+ */
+import type { PublicKey } from "../../gen/minisign.ts";
+import type { ImportReleaseRequest } from "../../gen/rollcall/v1/catalog_pb.js";
+import { RefusedError, UnavailableError } from "../domain/errors.ts";
+import { AGENT_PACKAGE } from "../domain/host.ts";
+import {
+  checkDocuments,
+  chooseNewest,
+  findTrusted,
+  type CheckedDocuments,
+  type ReleaseDocuments,
+  type TrustedKeySet,
+} from "./check-documents.ts";
+import { nameRelease, toCheckedRelease, type CheckedArtifact, type CheckedRelease } from "./checked-release.ts";
+import { findConflict, isKnown } from "./find-conflict.ts";
+import { invalidRelease } from "./invalid-release.ts";
+import type { Log, ReleaseStore, ReleaseTransaction } from "./ports.ts";
+import { checkArtifacts, readDocuments } from "./read-release.ts";
+import { Upload } from "./receive-release.ts";
+import { diskFull, writeDocuments, type PendingChange, type ReleaseFolders } from "./release-folders.ts";
+import { readRootKeys } from "./root-keys.ts";
+
+/** What the importer works with. */
+export interface ReleaseImporterParts {
+  readonly store: ReleaseStore;
+  readonly folders: ReleaseFolders;
+  readonly rootKeysPath: string;
+  readonly log: Log;
+}
+
+/** Who brings a release, and how. */
+interface Origin {
+  readonly actor: string;
+  readonly cause: string;
+}
+
+const FROM_FOLDER: Origin = { actor: "rollcall", cause: "it stands in the releases folder" };
+const NOTHING_PLACED: PendingChange = { finish: async () => undefined, undo: async () => undefined };
+
+export class ReleaseImporter {
+  readonly #parts: ReleaseImporterParts;
+  readonly #uploading = new Set<string>();
+
+  constructor(parts: ReleaseImporterParts) {
+    this.#parts = parts;
+  }
+
+  /** Imports whatever the folder holds and is not known yet. What is wrong is told in the log. */
+  async importFolders(): Promise<void> {
+    const { store, folders, log } = this.#parts;
+    const known = new Set((await store.listReleases(AGENT_PACKAGE)).map(({ version }) => version));
+    await folders.removeLeftovers((version) => known.has(version));
+    const roots = await this.#readRoots();
+    if (roots !== undefined) {
+      const versions = await folders.list();
+      await this.#keepNewestKeySet(versions, roots);
+      for (const version of versions) await this.#importFolder(version, roots);
+    }
+    const development = (await store.listReleases(AGENT_PACKAGE)).filter(({ isDevelopment }) => isDevelopment);
+    if (development.length > 0)
+      log("warn", "releases are signed with development keys: anybody can sign for hosts that take them", {
+        versions: development.map(({ version }) => version),
+      });
+  }
+
+  /**
+   * Takes in an upload and tells its version.
+   *
+   * *Throws* RefusedError (release_invalid, release_known), InvalidFieldError or UnavailableError; then nothing was changed.
+   */
+  async importUpload(
+    messages: AsyncIterable<ImportReleaseRequest>,
+    signal: AbortSignal,
+    actor: string,
+  ): Promise<string> {
+    const { store, rootKeysPath } = this.#parts;
+    const upload = new Upload(messages, signal);
+    const documents = await upload.readDocuments();
+    const roots = await readRootKeys(rootKeysPath);
+    const checked = checkDocuments(documents, roots, await store.findKeySet(AGENT_PACKAGE));
+    const { version, sequence } = checked.manifest;
+    refuseConflict(checked, await store.findNamesakes(AGENT_PACKAGE, version, Number(sequence)));
+    if (this.#uploading.has(version)) throw knownRelease(version, `${version} is being imported by somebody else`);
+    this.#uploading.add(version);
+    try {
+      await this.#take(upload, checked, roots, { actor, cause: "it was uploaded" });
+    } catch (error) {
+      throw (error as NodeJS.ErrnoException).code === "ENOSPC" ? diskFull() : error;
+    } finally {
+      this.#uploading.delete(version);
+    }
+    return version;
+  }
+
+  /** Receives the artifacts, then stores and places the release; the folder of one that fails is removed. */
+  async #take(upload: Upload, checked: CheckedDocuments, roots: readonly PublicKey[], origin: Origin): Promise<void> {
+    const { folders } = this.#parts;
+    const { manifest, keySet } = checked;
+    const sizeBytes = manifest.artifacts.reduce((sum, artifact) => sum + Number(artifact.sizeBytes), 0);
+    await using folder = await folders.makeImport(sizeBytes);
+    const artifacts = await upload.receiveArtifacts(manifest, folder.path);
+    const documents: ReleaseDocuments = {
+      manifest: checked.manifestBytes,
+      signature: checked.signature,
+      keys: keySet.keys,
+      keysSignature: keySet.signature,
+    };
+    await writeDocuments(folder.path, documents);
+    await this.#store(documents, roots, artifacts, origin, (isAlreadyKnown) =>
+      isAlreadyKnown
+        ? folders.restore(folder.path, manifest.version, artifacts)
+        : folders.place(folder.path, manifest.version),
+    );
+  }
+
+  async #importFolder(version: string, roots: readonly PublicKey[]): Promise<void> {
+    const { store, folders, log } = this.#parts;
+    try {
+      const folder = folders.pathOf(version);
+      const documents = await readDocuments(folder);
+      const { manifest } = checkDocuments(documents, roots, await store.findKeySet(AGENT_PACKAGE));
+      if (manifest.version !== version)
+        throw invalidRelease("manifest.json", "wrong_version", `it is the manifest of ${manifest.version}`);
+      const artifacts = await checkArtifacts(folder, manifest);
+      await this.#store(documents, roots, artifacts, FROM_FOLDER, async () => NOTHING_PLACED);
+    } catch (error) {
+      const { details } = error instanceof RefusedError ? error : { details: {} };
+      log("error", "release not imported", { version, error: sentenceOf(error), ...details });
+    }
+  }
+
+  /** One transaction, which checks again: what is known may have changed meanwhile. */
+  async #store(
+    documents: ReleaseDocuments,
+    roots: readonly PublicKey[],
+    artifacts: readonly CheckedArtifact[],
+    origin: Origin,
+    place: (isAlreadyKnown: boolean) => Promise<PendingChange>,
+  ): Promise<void> {
+    const placed: PendingChange[] = [];
+    try {
+      const stored = await this.#parts.store.transaction(async (tx) => {
+        await tx.lockReleases();
+        const checked = checkDocuments(documents, roots, await tx.findKeySet(AGENT_PACKAGE));
+        const { version, sequence } = checked.manifest;
+        const namesakes = await tx.findNamesakes(AGENT_PACKAGE, version, Number(sequence));
+        const named = refuseConflict(checked, namesakes);
+        const release = toCheckedRelease(checked, artifacts);
+        if (checked.isNewKeySet) await keepKeySet(tx, checked.keySet, origin);
+        const isAlreadyKnown = isKnown(named, namesakes);
+        const isChanged = await saveRelease(tx, release, isAlreadyKnown, origin);
+        placed.push(await place(isAlreadyKnown));
+        return { release, isChanged };
+      });
+      if (stored.isChanged) this.#tell(stored.release);
+    } catch (error) {
+      // An outcome that is not known leaves the files: they are whole, and what the database holds needs them.
+      for (const change of placed) await (error instanceof UnavailableError ? change.finish() : change.undo());
+      throw error;
+    }
+    for (const change of placed) await change.finish();
+  }
+
+  #tell({ version, keyId, keyLabel, isDevelopment, artifacts }: CheckedRelease): void {
+    const { log } = this.#parts;
+    const platforms = artifacts.map(({ platform }) => platform);
+    log("info", "release imported", { version, platforms, key_id: keyId, key_label: keyLabel });
+    if (isDevelopment) log("warn", "release signed with development keys", { version });
+  }
+
+  /** *Shape*: `undefined` when there are none that can be used; the log says so in one line. */
+  async #readRoots(): Promise<readonly PublicKey[] | undefined> {
+    try {
+      return await readRootKeys(this.#parts.rootKeysPath);
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      this.#parts.log("warn", "no release is imported", { error: sentenceOf(error) });
+      return undefined;
+    }
+  }
+
+  /** The folders come in no order: a key that the newest key set revokes signs nothing, whichever is read first. */
+  async #keepNewestKeySet(versions: readonly string[], roots: readonly PublicKey[]): Promise<void> {
+    const { store, folders } = this.#parts;
+    const found: TrustedKeySet[] = [];
+    for (const version of versions) {
+      const documents = await readDocuments(folders.pathOf(version)).catch(() => undefined);
+      if (documents === undefined) continue;
+      const trusted = findTrusted({ keys: documents.keys, signature: documents.keysSignature }, roots);
+      if (trusted !== undefined) found.push(trusted);
+    }
+    const [newest] = found.sort((one, other) => Number(other.keySet.sequence - one.keySet.sequence));
+    if (newest === undefined) return;
+    await store.transaction(async (tx) => {
+      await tx.lockReleases();
+      const stored = await tx.findKeySet(AGENT_PACKAGE);
+      const known = stored && findTrusted(stored, roots);
+      if (known === undefined || newest.keySet.sequence > known.keySet.sequence)
+        await keepKeySet(tx, chooseNewest(newest, known), FROM_FOLDER);
+    });
+  }
+}
+
+async function keepKeySet(tx: ReleaseTransaction, keySet: TrustedKeySet, origin: Origin): Promise<void> {
+  await tx.saveKeySet(AGENT_PACKAGE, keySet);
+  const { sequence, signingKeys, revokedKeys, development } = keySet.keySet;
+  await tx.writeAuditEvent({
+    ...origin,
+    action: "release.keys_changed",
+    details: {
+      package: AGENT_PACKAGE,
+      sequence: Number(sequence),
+      signing_keys: signingKeys.map(({ publicKey, label }) => ({ public_key: publicKey, label })),
+      revoked_keys: revokedKeys.length,
+      development,
+    },
+  });
+}
+
+/** True when that changed anything. */
+async function saveRelease(
+  tx: ReleaseTransaction,
+  release: CheckedRelease,
+  isAlreadyKnown: boolean,
+  origin: Origin,
+): Promise<boolean> {
+  if (!isAlreadyKnown) await tx.insertRelease(release);
+  else if (!(await tx.replaceSignature(release))) return false;
+  await tx.writeAuditEvent({
+    actor: origin.actor,
+    action: "release.imported",
+    cause: isAlreadyKnown ? `${origin.cause}; another signature of a known release` : origin.cause,
+    details: {
+      package: release.package,
+      version: release.version,
+      sequence: release.sequence,
+      key_id: release.keyId,
+      development: release.isDevelopment,
+    },
+  });
+  return true;
+}
+
+/** *Throws* RefusedError (release_known). */
+function refuseConflict(checked: CheckedDocuments, namesakes: Parameters<typeof findConflict>[1]) {
+  const named = nameRelease(checked.manifest, checked.manifestSha256);
+  const conflict = findConflict(named, namesakes);
+  if (conflict !== undefined) throw knownRelease(named.version, conflict);
+  return named;
+}
+
+function knownRelease(version: string, sentence: string): RefusedError {
+  return new RefusedError("release_known", `${sentence}. Nothing was changed.`, { version });
+}
+
+function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
