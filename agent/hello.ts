@@ -20,8 +20,15 @@ export interface UpdateFacts {
   readonly lastUpdate: LastUpdate | undefined;
 }
 
+/** What this host refuses. */
+export interface TrustFacts {
+  readonly sequenceFloor: number;
+  /** 0 while no key set is known. */
+  readonly keysSequence: number;
+}
+
 /** The first message of a session. */
-export function createHello(facts: ProcessFacts, update: UpdateFacts): Hello {
+export function createHello(facts: ProcessFacts, update: UpdateFacts, trust: TrustFacts): Hello {
   return create(HelloSchema, {
     agentVersion: facts.version,
     protocolVersion: PROTOCOL_VERSION,
@@ -33,5 +40,7 @@ export function createHello(facts: ProcessFacts, update: UpdateFacts): Hello {
     packages: [{ package: AGENT_PACKAGE, version: facts.version }],
     activeJob: update.activeJob,
     lastUpdate: update.lastUpdate,
+    sequenceFloor: BigInt(trust.sequenceFloor),
+    keysSequence: BigInt(trust.keysSequence),
   });
 }

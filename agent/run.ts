@@ -11,9 +11,13 @@ import { loadIdentity } from "./identity.ts";
 import { LinkKeeper } from "./link-keeper.ts";
 import type { Log } from "./log.ts";
 import { AGENT_PACKAGE, ownVersion } from "./own-version.ts";
+import { OWN_ROOTS, OWN_SEQUENCE } from "./own-trust.ts";
 import { createSourcesPlatform } from "./sources-platform.ts";
 import { openChannel } from "./stream/channel.ts";
 import { runSessionLoop } from "./stream/session-loop.ts";
+import { createTrustFile } from "./updater/trust-file.ts";
+import { openTrustStore, type TrustStore } from "./updater/trust-store.ts";
+import { updatePaths } from "./updater/update-paths.ts";
 import type { UpdatePlatform } from "./updater/update-platform.ts";
 import { UpdateRunner } from "./updater/update-runner.ts";
 
@@ -29,7 +33,8 @@ export async function runAgent(
   const roots = await loadRoots(config, paths.configPath);
   const identity = await loadIdentity(paths.stateDir);
   const version = ownVersion();
-  const platform = openPlatform(paths, version, clock);
+  const trust = await openTrust(paths.stateDir, log);
+  const platform = openPlatform(paths, version, trust, clock);
   const settlement = await platform.settle();
   const facts: ProcessFacts = {
     host: readHostFacts(config.hostname),
@@ -42,10 +47,13 @@ export async function runAgent(
     host_id: identity.hostId,
     instance_id: facts.instanceId,
     last_update: settlement.kind,
+    sequence_floor: trust.sequenceFloor,
+    keys_sequence: trust.keysSequence,
   });
   const credentials = new CredentialHolder(paths.stateDir, identity, log);
   await using runner = new UpdateRunner({
     platform,
+    trust,
     settlement,
     ownPackage: AGENT_PACKAGE,
     ownVersion: version,
@@ -61,7 +69,7 @@ export async function runAgent(
       servers: config.servers,
       openChannel: (server) => openChannel(server, roots),
       credential: () => credentials.current,
-      hello: () => createHello(facts, runner.hello()),
+      hello: () => createHello(facts, runner.hello(), trust),
       isUrgent: () => runner.isUrgent,
       listener: link,
       clock,
@@ -77,8 +85,16 @@ export async function runAgent(
   log.info("stopped");
 }
 
-function openPlatform(paths: AgentPaths, version: string, clock: Clock): UpdatePlatform {
+async function openTrust(stateDir: string, log: Log): Promise<TrustStore> {
+  const file = createTrustFile(updatePaths(process.execPath, stateDir));
+  const trust = await openTrustStore(file, { roots: OWN_ROOTS, sequence: OWN_SEQUENCE });
+  if (trust.problem !== undefined) log.error("trust_damaged", { cause: trust.problem });
+  else if (trust.keySet?.development === true) log.warn("development_keys", { keys_sequence: trust.keysSequence });
+  return trust;
+}
+
+function openPlatform(paths: AgentPaths, version: string, trust: TrustStore, clock: Clock): UpdatePlatform {
   if (builtVersion() === undefined) return createSourcesPlatform();
   // Taken once: after a swap the system would name the predecessor.
-  return choosePlatform({ binaryPath: process.execPath, ...paths, ownVersion: version, clock });
+  return choosePlatform({ binaryPath: process.execPath, ...paths, ownVersion: version, trust, clock });
 }

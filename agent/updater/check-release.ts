@@ -1,18 +1,21 @@
 /**
- * Checks what the server delivers about a release against what it commanded,
- * in the order that trusts nothing before it was checked. What passes describes
- * one artifact for this host, block by block.
+ * Checks what the server delivers about a release, in the order that trusts
+ * nothing before it was checked: whose keys, whose signature over the raw bytes,
+ * then what the manifest says against the command, this host and its sequence
+ * floor. What passes describes one artifact for this host, block by block.
  */
 import { hash } from "node:crypto";
 import { countBlocks, decodeManifest, MAX_MANIFEST_BYTES } from "../../gen/manifest.ts";
 import type { CommandUpdate, FetchManifestResponse } from "../../gen/rollcall/v1/agent_pb.js";
+import { verifyManifest } from "../../gen/release-trust.ts";
 import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
 import type { Manifest, ManifestArtifact } from "../../gen/rollcall/v1/release_pb.js";
 import { oneLine } from "./one-line.ts";
+import type { TrustStore } from "./trust-store.ts";
 import { UpdateError } from "./update-error.ts";
 import type { Artifact } from "./update-platform.ts";
 
-/** A release whose manifest and block list hold together. */
+/** A release that is signed by whom this host trusts, and whose block list is the manifest's. */
 export interface CheckedRelease {
   readonly artifact: Artifact;
   /** sequence of the manifest. */
@@ -27,17 +30,25 @@ const MAX_BLOCKS = 8192;
 const DIGEST_BYTES = 32;
 
 /**
- * Checks a delivered release.
+ * Checks a delivered release. A newer key set that came with it is kept whatever becomes of the rest.
  *
- * *Throws* UpdateError: digest_mismatch, download_failed (no manifest that this
- * agent understands), wrong_version, preflight_wrong_platform.
+ * *Throws* TrustError: keys_invalid, signature_invalid, key_unknown, key_revoked.
+ * UpdateError: keys_invalid, keys_outdated, digest_mismatch, download_failed (no
+ * manifest that this agent understands), wrong_version, preflight_wrong_platform,
+ * downgrade_refused.
  */
-export function checkRelease(
+export async function checkRelease(
   command: CommandUpdate,
   delivered: FetchManifestResponse,
   platform: string,
-): CheckedRelease {
-  const manifest = readManifest(command, delivered.manifest);
+  trust: TrustStore,
+): Promise<CheckedRelease> {
+  const bytes = delivered.manifest;
+  if (bytes.length > MAX_MANIFEST_BYTES)
+    throw failed(`the manifest has ${bytes.length} bytes, at most ${MAX_MANIFEST_BYTES} are read`);
+  const keySet = await trust.acceptKeys({ bytes: delivered.keys, signature: delivered.keysSignature });
+  verifyManifest(bytes, delivered.signature, keySet);
+  const manifest = readManifest(command, bytes);
   if (manifest.product !== command.package) {
     throw failed(`the release is one of ${manifest.product}, not of ${command.package}`);
   }
@@ -49,6 +60,7 @@ export function checkRelease(
     });
   }
   const described = findArtifact(manifest, platform);
+  checkSequence(manifest, trust.sequenceFloor);
   const sizeBytes = Number(described.sizeBytes);
   const { blockSizeBytes, sha256 } = described;
   if (sizeBytes > MAX_ARTIFACT_BYTES)
@@ -62,9 +74,8 @@ export function checkRelease(
   };
 }
 
+/** Another release of the same version may be signed as well: it is not the one that the job is about. */
 function readManifest(command: CommandUpdate, bytes: Uint8Array): Manifest {
-  if (bytes.length > MAX_MANIFEST_BYTES)
-    throw failed(`the manifest has ${bytes.length} bytes, at most ${MAX_MANIFEST_BYTES} are read`);
   requireDigest("the manifest", bytes, Buffer.from(command.manifestSha256).toString("hex"));
   try {
     return decodeManifest(bytes);
@@ -81,6 +92,17 @@ function findArtifact(manifest: Manifest, platform: string): ManifestArtifact {
     platform,
     artifactPlatform: offered[0],
     detail: oneLine(`the release has no artifact for ${platform}, only for ${offered.join(", ")}`, 500),
+  });
+}
+
+/** A lower sequence needs a permission that was signed with the release and speaks of this host's floor. */
+function checkSequence(manifest: Manifest, sequenceFloor: number): void {
+  const { version, sequence, permittedFloor } = manifest;
+  if (sequence >= sequenceFloor || permittedFloor >= sequenceFloor) return;
+  const permission = permittedFloor === 0n ? "" : ` and its permission to go back ends at sequence ${permittedFloor}`;
+  throw new UpdateError(JobReason.DOWNGRADE_REFUSED, {
+    expectedVersion: version,
+    detail: `release ${version} has sequence ${sequence}, this host takes none below ${sequenceFloor}${permission}`,
   });
 }
 

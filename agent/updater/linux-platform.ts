@@ -10,6 +10,7 @@ import { probeBinary } from "./probe-binary.ts";
 import { settleUpdate } from "./settle.ts";
 import { openStageFile, type OpenStage } from "./stage-file.ts";
 import { swapBinary, swapFailed } from "./swap.ts";
+import type { TrustStore } from "./trust-store.ts";
 import { updatePaths, type UpdatePaths } from "./update-paths.ts";
 import type { Artifact, Settlement, Stage, SwapOrder, UpdatePlatform } from "./update-platform.ts";
 
@@ -23,6 +24,7 @@ export interface PlatformOptions {
   readonly stateDir: string;
   readonly configPath: string;
   readonly ownVersion: string;
+  readonly trust: TrustStore;
   readonly clock: Clock;
   /** *Units*: milliseconds that a `--probe` may take. */
   readonly probeLimitMs?: number;
@@ -49,7 +51,7 @@ class LinuxPlatform implements UpdatePlatform {
   }
 
   settle(): Promise<Settlement> {
-    return settleUpdate(this.#paths, this.#options.ownVersion);
+    return settleUpdate(this.#paths, this.#options.trust, this.#options.ownVersion);
   }
 
   preflight(artifact: Artifact, reserveBytes: number): Promise<void> {
@@ -104,6 +106,6 @@ class LinuxPlatform implements UpdatePlatform {
   }
 
   confirm(jobId: string): Promise<boolean> {
-    return confirmUpdate(this.#paths, jobId);
+    return confirmUpdate(this.#paths, this.#options.trust, jobId);
   }
 }

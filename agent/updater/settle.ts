@@ -12,6 +12,8 @@
  * | unconfirmed | is neither | any | failed (wrong_version): somebody else put it there |
  * | confirmed, rolled_back, failed | any | any | as it says |
  *
+ * A confirmed update whose sequence was not counted yet is counted now.
+ *
  * A disk that takes no writes does not keep an agent from starting: what could
  * not be tidied or written down is found again at the next start.
  */
@@ -22,17 +24,25 @@ import { NO_REASON, readJournal, writeJournal, type Journal } from "./journal.ts
 import { readJournalReason } from "./journal-reasons.ts";
 import { printablePath } from "./one-line.ts";
 import { systemErrorCode } from "./system-error.ts";
+import type { TrustStore } from "./trust-store.ts";
 import type { FailureDetails } from "./update-error.ts";
 import type { UpdatePaths } from "./update-paths.ts";
 import type { Settlement } from "./update-platform.ts";
 import { readVerdict } from "./verdict.ts";
 
 /** Called once, before anything else touches the files of an update. */
-export async function settleUpdate(paths: UpdatePaths, ownVersion: string): Promise<Settlement> {
+export async function settleUpdate(paths: UpdatePaths, trust: TrustStore, ownVersion: string): Promise<Settlement> {
   const found = await readJournal(paths);
   const journal = found?.state === "unconfirmed" ? await resolveUnconfirmed(paths, found) : found;
   if (journal !== undefined && journal !== found) await unlessRefused(writeJournal(paths, journal));
-  for (const leftover of [paths.staged, paths.oldTemporary, paths.journalTemporary, paths.verdictTemporary]) {
+  if (journal?.state === "confirmed") await unlessRefused(trust.raiseFloor(journal.jobId, journal.sequence));
+  for (const leftover of [
+    paths.staged,
+    paths.oldTemporary,
+    paths.journalTemporary,
+    paths.verdictTemporary,
+    paths.trustTemporary,
+  ]) {
     await unlessRefused(removeIfPresent(leftover));
   }
   return journal === undefined ? { kind: "none" } : describe(paths, journal, ownVersion);

@@ -6,12 +6,14 @@ import { checkRelease, type CheckedRelease } from "./check-release.ts";
 import { fetchBlocks } from "./fetch-blocks.ts";
 import { fetchPersistently, type FetchContext } from "./fetch-release.ts";
 import { oneLine } from "./one-line.ts";
+import type { TrustStore } from "./trust-store.ts";
 import { UpdateError } from "./update-error.ts";
 import type { UpdatePlatform } from "./update-platform.ts";
 
 /** What staging works with. */
 export interface StageContext extends FetchContext {
   readonly platform: UpdatePlatform;
+  readonly trust: TrustStore;
   readonly ownPackage: string;
   readonly ownVersion: string;
   /** *Units*: bytes to leave free on the disk. */
@@ -31,7 +33,8 @@ export async function stageRelease(command: CommandUpdate, context: StageContext
   const delivered = await fetchPersistently(context, (delivery, _advanced, until) =>
     delivery.fetchManifest(command.jobId, until),
   );
-  const release = checkRelease(command, delivered, platform.name);
+  const release = await checkRelease(command, delivered, platform.name, context.trust);
+  signal.throwIfAborted();
   await platform.preflight(release.artifact, context.reserveBytes);
   signal.throwIfAborted();
   const { sizeBytes } = release.artifact;

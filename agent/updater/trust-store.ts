@@ -71,6 +71,11 @@ export class TrustStore {
     return this.#keySet;
   }
 
+  /** Of the key set that counts now; 0 for none. */
+  get keysSequence(): number {
+    return Number(this.#keySet?.sequence ?? 0n);
+  }
+
   /** Why no release can be trusted at all, as a sentence; `undefined` when all is well. */
   get problem(): string | undefined {
     return this.#problem;
@@ -97,6 +102,7 @@ export class TrustStore {
       if (this.#problem !== undefined) throw keysInvalid(this.#problem, printablePath(this.#file.path));
       if (this.#build.roots.length === 0)
         throw keysInvalid("this agent was built without root keys: it trusts no release");
+      if (this.#isUnwritten) await this.#keep(this.#record);
       if (offered.bytes.length > 0 || offered.signature.length > 0) await this.#takeKeys(offered);
       if (this.#keySet === undefined) throw keysInvalid("no key set came with the release, and this host knows none");
       return this.#keySet;
@@ -106,7 +112,7 @@ export class TrustStore {
   /**
    * Counts a confirmed update, once.
    *
-   * *Throws* what the disk said; the floor then holds in memory, and the same call writes it down later.
+   * *Throws* what the disk said; the floor then holds in memory, and no key set is accepted before it is written down.
    */
   raiseFloor(jobId: string, sequence: number): Promise<void> {
     return this.#change(async () => {
@@ -132,13 +138,18 @@ export class TrustStore {
     if (known !== undefined && keySet.sequence === known.sequence) return;
     const keys = { bytes: Buffer.from(offered.bytes), signature: Buffer.from(offered.signature) };
     const sequenceFloor = Number(keySet.sequenceFloor ?? this.#record.sequenceFloor);
+    await this.#keep({ ...this.#record, sequenceFloor, keys });
+    this.#keySet = keySet;
+  }
+
+  /** Writes for an update: what the disk says then is why that update fails. */
+  async #keep(record: TrustRecord): Promise<void> {
     try {
-      await this.#write({ ...this.#record, sequenceFloor, keys });
+      await this.#write(record);
     } catch (cause) {
       const { path } = this.#file;
       throw await stageFailure(path, dirname(path), BigInt(MAX_RECORD_BYTES), cause);
     }
-    this.#keySet = keySet;
   }
 
   async #write(record: TrustRecord): Promise<void> {

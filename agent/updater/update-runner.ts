@@ -35,6 +35,7 @@ import type { CheckedRelease } from "./check-release.ts";
 import { confirmPersistently } from "./confirm-persistently.ts";
 import { activeJobOf, progressOf, type JobState, type RunningJob } from "./job-state.ts";
 import { stageRelease } from "./stage-release.ts";
+import type { TrustStore } from "./trust-store.ts";
 import { UpdateError } from "./update-error.ts";
 import { UPDATE_LIMITS, type UpdateLimits } from "./update-limits.ts";
 import type { UpdateLink } from "./update-link.ts";
@@ -50,6 +51,7 @@ import {
 /** What a runner is made of. */
 export interface UpdateRunnerOptions {
   readonly platform: UpdatePlatform;
+  readonly trust: TrustStore;
   /** What `platform.settle()` found. */
   readonly settlement: Settlement;
   readonly ownPackage: string;

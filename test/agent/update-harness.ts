@@ -1,16 +1,19 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { runSessionLoop } from "../../agent/stream/session-loop.ts";
 import { openChannel } from "../../agent/stream/channel.ts";
 import { createHello } from "../../agent/hello.ts";
 import { LinkKeeper } from "../../agent/link-keeper.ts";
+import type { TrustStore } from "../../agent/updater/trust-store.ts";
 import type { Settlement } from "../../agent/updater/update-platform.ts";
 import { UpdateRunner } from "../../agent/updater/update-runner.ts";
-import type { FetchBlocksRequest, Hello } from "../../gen/rollcall/v1/agent_pb.js";
+import type { FetchBlocksRequest, FetchManifestResponseSchema, Hello } from "../../gen/rollcall/v1/agent_pb.js";
 import {
   createTestAuthority,
   startFakeAgentServer,
   type FakeAgentServer,
   type FakeConnection,
 } from "../support/fake-agent-server.ts";
+import { openMemoryTrust } from "../support/memory-trust.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakePlatform } from "./fake-platform.ts";
 import { RecordingLog } from "./recording-log.ts";
@@ -24,6 +27,12 @@ const OWN_VERSION = "1.0";
 const AUTHORITY = createTestAuthority();
 const HALF = { next: () => 0.5, uuid: () => "22222222-2222-4222-8222-222222222222" };
 
+/** What a server that means well answers about a release. */
+export function describeRelease(release: TestRelease): MessageInitShape<typeof FetchManifestResponseSchema> {
+  const { manifest, signature, blockList, keySet } = release;
+  return { manifest, signature, blockList, keys: keySet.bytes, keysSignature: keySet.signature };
+}
+
 /** An agent whose disk and clock are fake, connected over real TLS to a server that does as told. */
 export class UpdateHarness implements AsyncDisposable {
   readonly clock = new FakeClock();
@@ -36,10 +45,11 @@ export class UpdateHarness implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #loop: Promise<void>;
 
-  private constructor(server: FakeAgentServer, settlement: Settlement) {
+  private constructor(server: FakeAgentServer, trust: TrustStore, settlement: Settlement) {
     this.server = server;
     this.runner = new UpdateRunner({
       platform: this.platform,
+      trust,
       settlement,
       ownPackage: "rollcall-agent",
       ownVersion: OWN_VERSION,
@@ -56,7 +66,7 @@ export class UpdateHarness implements AsyncDisposable {
         servers: [server.address],
         openChannel: (address) => openChannel(address, Buffer.from(AUTHORITY.caPem)),
         credential: () => "credential",
-        hello: () => createHello(facts, this.runner.hello()),
+        hello: () => createHello(facts, this.runner.hello(), trust),
         isUrgent: () => this.runner.isUrgent,
         listener: new LinkKeeper(this.runner, async () => undefined, this.log),
         clock: this.clock,
@@ -68,13 +78,13 @@ export class UpdateHarness implements AsyncDisposable {
   }
 
   static async start(settlement: Settlement = { kind: "none" }): Promise<UpdateHarness> {
-    return new UpdateHarness(await startFakeAgentServer(AUTHORITY), settlement);
+    return new UpdateHarness(await startFakeAgentServer(AUTHORITY), await openMemoryTrust(), settlement);
   }
 
   /** Makes the server deliver this release. */
   serve(release: TestRelease): void {
     const { script } = this.server;
-    script.fetchManifest = () => ({ manifest: release.manifest, blockList: release.blockList });
+    script.fetchManifest = () => describeRelease(release);
     script.fetchBlocks = (request) => {
       this.fetches.push(request);
       return (async function* () {

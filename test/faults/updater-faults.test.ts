@@ -54,7 +54,7 @@ describe.skipIf(reasonToSkip !== undefined)(
     it("leaves an update that is confirmed, or can be, when interrupted while it confirms", async () => {
       const prepareConfirming: PrepareCase = () => prepareConfirmingHost(kit);
       const confirming = await planPoints(prepareConfirming);
-      expect(confirming.filter((point) => ["link", "rename"].includes(point.syscall))).toHaveLength(2);
+      expect(confirming.filter((point) => ["link", "rename"].includes(point.syscall))).toHaveLength(3);
       const report = await runCampaign(prepareConfirming, confirming, ["kill", "EIO"], LANES);
       expect(report).toEqual({ runs: 2 * confirming.length + 1, problems: [] });
     }, 120_000);

@@ -11,16 +11,25 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createLinuxPlatform } from "../../agent/updater/linux-platform.ts";
 import { systemErrorCode } from "../../agent/updater/system-error.ts";
+import { createTrustFile } from "../../agent/updater/trust-file.ts";
+import { openTrustStore, type TrustStore } from "../../agent/updater/trust-store.ts";
 import { UpdateError } from "../../agent/updater/update-error.ts";
+import { updatePaths } from "../../agent/updater/update-paths.ts";
 import type { UpdatePlatform } from "../../agent/updater/update-platform.ts";
+import { TEST_PUBLISHER } from "../support/test-release.ts";
 import { updateBadly } from "./broken-updater.ts";
 import type { HarnessOrder } from "./harness-order.ts";
 
 async function main(order: HarnessOrder): Promise<void> {
   const delay = monitorEventLoopDelay({ resolution: 10 });
   delay.enable();
+  const trust = await openTrustStore(createTrustFile(updatePaths(order.binaryPath, order.stateDir)), {
+    roots: TEST_PUBLISHER.rootKeys,
+    sequence: 0,
+  });
   const platform = createLinuxPlatform({
     ...order,
+    trust,
     clock: { monotonicMs: () => performance.now(), sleep: (delayMs, signal) => sleep(delayMs, undefined, { signal }) },
   });
   const settlement = await platform.settle();
@@ -28,7 +37,7 @@ async function main(order: HarnessOrder): Promise<void> {
   if (settlement.kind === "unconfirmed" && !(await confirm(platform, settlement.jobId))) return;
   if (order.isConfirmOnly === true) return;
   const bytes = await readFile(order.artifactPath);
-  if (order.flaw === undefined) await update(platform, order, bytes);
+  if (order.flaw === undefined) await update(platform, trust, order, bytes);
   else await updateBadly(order.flaw, order, bytes);
   say({ event: "swapped", longestStallMs: Math.round(delay.max / 1e6) });
 }
@@ -44,9 +53,15 @@ async function confirm(platform: UpdatePlatform, jobId: string): Promise<boolean
   }
 }
 
-async function update(platform: UpdatePlatform, order: HarnessOrder, bytes: Uint8Array): Promise<void> {
+async function update(
+  platform: UpdatePlatform,
+  trust: TrustStore,
+  order: HarnessOrder,
+  bytes: Uint8Array,
+): Promise<void> {
   const { artifact, jobId, ownVersion: fromVersion } = order;
   try {
+    await trust.acceptKeys(TEST_PUBLISHER.keySet);
     await platform.preflight(artifact, 0);
     const stage = await platform.openStage(artifact);
     for (let start = 0, index = 0; start < bytes.length; start += artifact.blockSizeBytes, index += 1) {

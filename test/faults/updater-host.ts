@@ -12,9 +12,12 @@ import { join } from "node:path";
 import { build } from "esbuild";
 import { syncFolder } from "../../agent/updater/durable-file.ts";
 import { formatJournal, readJournal, type Journal } from "../../agent/updater/journal.ts";
+import { createTrustFile } from "../../agent/updater/trust-file.ts";
+import { openTrustStore, type TrustStore } from "../../agent/updater/trust-store.ts";
 import { updatePaths, type UpdatePaths } from "../../agent/updater/update-paths.ts";
 import type { Artifact } from "../../agent/updater/update-platform.ts";
 import { describeArtifact, digestOf } from "../agent/updater/update-fixture.ts";
+import { TEST_PUBLISHER } from "../support/test-release.ts";
 import { buildVersionElf } from "../support/tiny-elf.ts";
 import type { FaultCase } from "./campaign.ts";
 import type { Flaw, HarnessOrder } from "./harness-order.ts";
@@ -93,8 +96,6 @@ function describeCase(
   order: HarnessOrder,
 ): FaultCase & { readonly host: UpdaterHost } {
   const { root } = host;
-  const { folder, stateDir, binary, staged, old, oldTemporary, journal, journalTemporary, verdict, verdictTemporary } =
-    host.paths;
   return {
     host,
     root,
@@ -102,18 +103,7 @@ function describeCase(
       command: process.execPath,
       args: [kit.program, JSON.stringify(order)],
       env: {},
-      paths: [
-        folder,
-        stateDir,
-        binary,
-        staged,
-        old,
-        oldTemporary,
-        journal,
-        journalTemporary,
-        verdict,
-        verdictTemporary,
-      ],
+      paths: Object.values(host.paths),
     },
     findProblems: (fault, end) => host.findProblems(fault, end),
     [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
@@ -184,6 +174,8 @@ export class UpdaterHost {
     if (old === undefined) problems.push("`.old` is not whole");
     if (running === 2 && old !== 1) problems.push(`version 2 stands, and \`.old\` is ${describeVersion(old)}`);
     if (journal === undefined) problems.push("the journal cannot be read");
+    const { problem } = await this.#readTrust();
+    if (problem !== undefined) problems.push(problem);
     if (running === 2 && (journal?.jobId !== JOB || journal.toSha256 !== this.#kit.versions[2].artifact.sha256))
       problems.push("version 2 stands, and the journal does not say so");
     if (running === 2 && fault !== "kill" && end.status === 3 && !end.stdout.includes("is in place"))
@@ -212,10 +204,17 @@ export class UpdaterHost {
     const expected = expectedReports(running, journal);
     if (!expected.some((report) => next.stdout.includes(report)))
       problems.push(`the next start did not report ${expected.join(" or ")}: ${next.stdout}`);
+    const trust = await this.#readTrust();
+    if (trust.problem === undefined && (trust.sequenceFloor !== running || trust.keysSequence !== 1))
+      problems.push(`the next start refuses what is below ${trust.sequenceFloor}, with keys ${trust.keysSequence}`);
     for (const leftover of [this.paths.staged, this.paths.oldTemporary, this.paths.journalTemporary]) {
       if (await isThere(leftover)) problems.push(`${leftover} was left`);
     }
     return problems;
+  }
+
+  #readTrust(): Promise<TrustStore> {
+    return openTrustStore(createTrustFile(this.paths), { roots: TEST_PUBLISHER.rootKeys, sequence: 0 });
   }
 
   async #versionAt(path: string): Promise<0 | 1 | 2 | 3 | undefined> {

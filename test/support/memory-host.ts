@@ -16,6 +16,7 @@ import { UpdateRunner } from "../../agent/updater/update-runner.ts";
 import type { JobReason } from "../../gen/rollcall/v1/model_pb.js";
 import { FakePlatform } from "../agent/fake-platform.ts";
 import { RecordingLog } from "../agent/recording-log.ts";
+import { MemoryTrustFile, openMemoryTrust } from "./memory-trust.ts";
 
 /** What a host is made of. */
 export interface MemoryHostOptions {
@@ -40,6 +41,7 @@ export class MemoryHost implements AsyncDisposable {
   swaps = 0;
   version: string;
   readonly #options: MemoryHostOptions;
+  readonly #trustFile = new MemoryTrustFile();
   readonly #stop = new AbortController();
   readonly #lives: Promise<void>;
 
@@ -78,8 +80,10 @@ export class MemoryHost implements AsyncDisposable {
 
   async #runProcess(platform: FakePlatform, settlement: Settlement): Promise<void> {
     const { hostname, server, caPem, credential } = this.#options;
+    const trust = await openMemoryTrust(this.#trustFile);
     await using runner = new UpdateRunner({
       platform,
+      trust,
       settlement,
       ownPackage: "rollcall-agent",
       ownVersion: this.version,
@@ -102,7 +106,7 @@ export class MemoryHost implements AsyncDisposable {
         servers: [server],
         openChannel: (address) => openChannel(address, Buffer.from(caPem)),
         credential: () => credential,
-        hello: () => createHello(facts, runner.hello()),
+        hello: () => createHello(facts, runner.hello(), trust),
         isUrgent: () => runner.isUrgent,
         listener: link,
         clock: systemClock,

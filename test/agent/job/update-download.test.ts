@@ -7,7 +7,7 @@ import { UpdateError } from "../../../agent/updater/update-error.ts";
 import type { FakeConnection, Rejection } from "../../support/fake-agent-server.ts";
 import { findOpenSockets } from "../open-sockets.ts";
 import { createTestRelease, sendBlocks, type ManifestLies } from "../test-release.ts";
-import { UpdateHarness } from "../update-harness.ts";
+import { describeRelease, UpdateHarness } from "../update-harness.ts";
 
 const UNAVAILABLE: Rejection = { code: status.UNAVAILABLE, details: "restarting" };
 /** Half of the greatest pause between attempts, as the tests' randomness has it. */
@@ -194,7 +194,7 @@ describe("a release is refused before a byte of it is fetched when", () => {
   test("its manifest is larger than 256 KiB", async () => {
     await using harness = await UpdateHarness.start();
     const manifest = Buffer.concat([harness.release.manifest, Buffer.alloc(256 * 1024, " ")]);
-    harness.server.script.fetchManifest = () => ({ manifest, blockList: harness.release.blockList });
+    harness.server.script.fetchManifest = () => ({ ...describeRelease(harness.release), manifest });
     const { connection } = await harness.accept();
     harness.command(connection);
     expect((await failure(connection)).details?.detail).toContain("at most 262144 are read");

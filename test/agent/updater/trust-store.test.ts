@@ -128,7 +128,10 @@ describe("a key set", () => {
     ["was changed after it was signed", () => ({ ...keySet(9n), bytes: keySet(10n).bytes })],
     ["came without a signature", () => ({ ...keySet(9n), signature: Buffer.alloc(0) })],
     ["is missing beside its signature", () => ({ ...keySet(9n), bytes: Buffer.alloc(0) })],
-    ["names no key that can be read", () => signKeySet(PUBLISHER.roots[0], { signingKeys: [{ publicKey: "x" }] })],
+    [
+      "names no key that can be read",
+      () => signKeySet(PUBLISHER.roots[0], { signingKeys: [{ ...nameKey(PUBLISHER.signingKey), publicKey: "x" }] }),
+    ],
     ["is too large", () => ({ ...keySet(9n), bytes: Buffer.alloc(64 * 1024 + 1, " ") })],
   ])("that %s is refused, and the known one stays", async (_, offer) => {
     await using fixture = await TrustFixture.create();

@@ -4,9 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PlatformOptions } from "../../../agent/updater/linux-platform.ts";
 import { createLinuxPlatform } from "../../../agent/updater/linux-platform.ts";
+import { createTrustFile } from "../../../agent/updater/trust-file.ts";
+import { openTrustStore } from "../../../agent/updater/trust-store.ts";
 import { UpdateError } from "../../../agent/updater/update-error.ts";
 import { updatePaths, type UpdatePaths } from "../../../agent/updater/update-paths.ts";
 import type { Artifact, SwapOrder, UpdatePlatform } from "../../../agent/updater/update-platform.ts";
+import { TEST_PUBLISHER } from "../../support/test-release.ts";
 import { buildVersionElf } from "../../support/tiny-elf.ts";
 import { realClock } from "./real-clock.ts";
 
@@ -42,6 +45,7 @@ export async function createUpdateFixture(parent?: string): Promise<UpdateFixtur
     stateDir: paths.stateDir,
     configPath: join(root, "agent.json"),
     ownVersion: "1.0.0",
+    trust: await openTrustStore(createTrustFile(paths), { roots: TEST_PUBLISHER.rootKeys, sequence: 0 }),
     clock: realClock,
   };
   return {
