@@ -31,6 +31,7 @@ export default {
     layer("server/wire", [domain, gen], "Translation between the wire's words and the domain's knows nothing else."),
     layer("server/store", [domain, wire, gen, ports], "Queries know the domain, not who asks."),
     layer("server/stream", [domain, wire, gen], "The agent listener knows no job and no database."),
+    layer("server/delivery", [domain, wire, gen, ports], "Blocks and their caches know no transport and no database."),
     layer("server/release", [domain, wire, gen, ports], "Reading releases knows no database and no transport."),
     layer("server/identity", [domain, wire, gen, ports], "Credentials and tokens know no transport."),
     layer("server/account", [domain, wire, gen, ports], "People, sessions and tokens know no transport."),

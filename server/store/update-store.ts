@@ -17,6 +17,7 @@ import {
   absorbClockJump,
   type ClockWindow,
 } from "./deadlines.ts";
+import { renewWaitingJobs } from "./deliveries.ts";
 import { lockDispatchFacts, removeHost } from "./hosts.ts";
 import { insertJob, isOwnJob, lockJob, lockOpenJob, saveJobState } from "./jobs.ts";
 import { findTargetVersion } from "./releases.ts";
@@ -103,6 +104,8 @@ export function createDeadlineStore(db: Kysely<Db>, options: UpdateStoreOptions)
     listGoneOffline: (after: Date) => answered(listGoneOffline(db, after)),
     graceDeadlines: (graceMs: number) =>
       answered(graceDeadlines(db, { openMs: graceMs, dispatchedMs: durations.startGraceMs + graceMs })),
+    renewWaitingJobs: (jobIds: readonly string[]) =>
+      answered(renewWaitingJobs(db, jobIds as readonly JobId[], durations.progressDeadlineMs)),
     absorbClockJump: (jumpMs: number) =>
       answered(db.transaction().execute((tx) => absorbClockJump(tx, jumpMs, durations))),
     touchReplica: () => answered(touchReplica(db, replicaId)),

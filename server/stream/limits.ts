@@ -29,6 +29,10 @@ export interface ListenerLimits {
   readonly idleTimeoutMs: number;
   /** No transfer of blocks takes longer: no job does. */
   readonly transferTimeoutMs: number;
+  /** A transfer of which an agent takes nothing for this long ends, and gives its place up. Waiting for a turn does not count. */
+  readonly transferStallMs: number;
+  /** How often an agent that waits for its turn is told that it does. */
+  readonly waitNoticeMs: number;
   /** A draining server asks its agents to come back spread over this long. */
   readonly returnSpreadMs: number;
 }
@@ -52,5 +56,7 @@ export const DEFAULT_LIMITS: ListenerLimits = {
   keepaliveTimeoutMs: 10_000,
   idleTimeoutMs: 300_000,
   transferTimeoutMs: 3_600_000,
+  transferStallMs: 90_000,
+  waitNoticeMs: 15_000,
   returnSpreadMs: 5_000,
 };

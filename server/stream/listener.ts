@@ -28,6 +28,7 @@ import type { CertificatePair } from "./certificate-authority.ts";
 import { connectHandler } from "./connect-handler.ts";
 import { ConnectionGate } from "./connection-gate.ts";
 import { DeliveryBudget } from "./delivery-budget.ts";
+import type { DeliveryTurns } from "./delivery-turns.ts";
 import { enrollHandler } from "./enroll-handler.ts";
 import { fetchBlocksHandler } from "./fetch-blocks-handler.ts";
 import { fetchManifestHandler } from "./fetch-manifest-handler.ts";
@@ -35,7 +36,15 @@ import { toGrpcStatus } from "./grpc-status.ts";
 import { DEFAULT_LIMITS, type ListenerLimits } from "./limits.ts";
 import { ListenerCredentials } from "./listener-credentials.ts";
 import { OpenTasks } from "./open-tasks.ts";
-import type { CredentialVerifier, DeliverySource, Enrollment, SessionHandler, StreamLog } from "./ports.ts";
+import type {
+  BlockSource,
+  CredentialVerifier,
+  DeliveryAccounts,
+  DeliverySource,
+  Enrollment,
+  SessionHandler,
+  StreamLog,
+} from "./ports.ts";
 import { SessionRegistry, type LiveSessions } from "./session-registry.ts";
 import { addStandardServices } from "./standard-handlers.ts";
 import { Transfers } from "./transfers.ts";
@@ -49,6 +58,9 @@ export interface ListenOptions {
   readonly enrollment: Enrollment;
   readonly handler: SessionHandler;
   readonly deliveries: DeliverySource;
+  readonly blocks: BlockSource;
+  readonly turns: DeliveryTurns;
+  readonly accounts: DeliveryAccounts;
   readonly clock: Clock;
   readonly random: Pick<Random, "bytes">;
   readonly log: StreamLog;
@@ -119,6 +131,9 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
     fetchBlocks: fetchBlocksHandler({
       ...unary,
       deliveries: options.deliveries,
+      blocks: options.blocks,
+      turns: options.turns,
+      accounts: options.accounts,
       budget: new DeliveryBudget(),
       transfers,
       clock,

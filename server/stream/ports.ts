@@ -3,6 +3,7 @@
  * HTTP/2, TLS, sessions and queues; it knows no job and no database.
  */
 import type { EnrollRequest, Hello, ServerMessage, UpdateProgress } from "../../gen/rollcall/v1/agent_pb.js";
+import type { BlockLayout, Range } from "../domain/block-layout.ts";
 import type { HostId, SessionEpoch } from "../domain/ids.ts";
 
 /** Who a credential belongs to. */
@@ -52,23 +53,59 @@ export interface SessionHandler {
   closed(session: AgentSession, epoch: SessionEpoch): Promise<void>;
 }
 
+/** A release's program for one platform. */
+export interface ArtifactFile extends BlockLayout {
+  readonly artifactPath: string;
+  /** Lower-case hex. */
+  readonly sha256: string;
+  /** sha256 of each block, 32 bytes each, in order. */
+  readonly blockList: Uint8Array;
+}
+
 /** The files of one open job's release. */
-export interface Delivery {
+export interface Delivery extends ArtifactFile {
   readonly manifest: Uint8Array;
   readonly signature: Uint8Array;
   /** The newest key set and its signature; empty where none is known. */
   readonly keys: Uint8Array;
   readonly keysSignature: Uint8Array;
-  readonly blockList: Uint8Array;
-  readonly artifactPath: string;
-  readonly sizeBytes: number;
-  readonly blockSizeBytes: number;
+  /** *Units*: bytes that were sent for the job and written down. */
+  readonly bytesDelivered: number;
 }
 
 /** Finds what a host may fetch. */
 export interface DeliverySource {
   /** Throws RefusedError (not_in_job) unless `jobId` is this host's open job. */
   find(hostId: HostId, jobId: string): Promise<Delivery>;
+}
+
+/** A FetchBlocksResponse in its wire form, and the part of it that is the block. */
+export interface BlockMessage {
+  readonly message: Buffer;
+  readonly data: Buffer;
+}
+
+/** An artifact whose blocks can be read, compressed where that is worth it. */
+export interface OpenBlocks extends AsyncDisposable {
+  /**
+   * The blocks of `ranges`, in order, some at a time. The memory of messages is used
+   * again once the next ones are asked for.
+   *
+   * *Throws* RefusedError (release_invalid) when the artifact is damaged.
+   */
+  read(ranges: readonly Range[]): AsyncGenerator<readonly BlockMessage[], void, void>;
+}
+
+/** Opens artifacts. */
+export interface BlockSource {
+  /** *Throws* RefusedError (release_invalid) when the file is missing or damaged. */
+  open(artifact: ArtifactFile): Promise<OpenBlocks>;
+}
+
+/** Where it is written down what deliveries cost. */
+export interface DeliveryAccounts {
+  /** Adds bytes that were sent for a job. */
+  addDelivered(jobId: string, bytes: number): Promise<void>;
 }
 
 /** Where the listener tells of failures that nobody foresaw. Never given credentials. */

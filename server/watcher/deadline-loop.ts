@@ -23,6 +23,8 @@ const READ_ATTEMPTS = 3;
 /** What the loop works with. */
 export interface DeadlineLoopParts extends InterpreterParts {
   readonly deadlines: DeadlineStore;
+  /** Jobs whose hosts wait for this server to send them blocks. */
+  readonly waitingJobs: () => readonly string[];
   readonly clock: Clock;
   readonly durations: Durations;
   readonly log: Log;
@@ -39,6 +41,8 @@ export class DeadlineLoop implements AsyncDisposable {
   // The first tick notes both: what was noted last may be of long ago.
   #touchedHostsAtMs = Number.NEGATIVE_INFINITY;
   #touchedReplicaAtMs = Number.NEGATIVE_INFINITY;
+  /** When each job that waits for a delivery was given its time. */
+  #renewedAtMs: ReadonlyMap<string, number> = new Map();
   #timer: Disposable | undefined;
   #running: Promise<void> = Promise.resolve();
   #isStopped = false;
@@ -81,6 +85,7 @@ export class DeadlineLoop implements AsyncDisposable {
     const previous = this.#last;
     await this.#keepTimeHonest(reading);
     this.#last = reading;
+    await this.#renewWaitingJobs(reading.monotonicMs);
     await this.#failDueJobs(reading);
     if (previous !== undefined) await this.#tellGoneOffline(previous);
     await this.#touch(reading.monotonicMs);
@@ -113,6 +118,20 @@ export class DeadlineLoop implements AsyncDisposable {
       log("warn", "this server stood still; open jobs get grace", { stood_still_ms: Math.round(elapsedMs) });
       await deadlines.graceDeadlines(durations.deadlineGraceMs);
     }
+  }
+
+  /** A host that waits because this server is busy makes progress. One that begins to wait is noted at once, then now and then. */
+  async #renewWaitingJobs(nowMs: number): Promise<void> {
+    const { waitingJobs, deadlines, durations } = this.#parts;
+    const waiting = waitingJobs();
+    const isDue = (jobId: string): boolean =>
+      nowMs - (this.#renewedAtMs.get(jobId) ?? Number.NEGATIVE_INFINITY) >= durations.progressDeadlineMs / 3;
+    const due = waiting.filter(isDue);
+    if (due.length > 0) await deadlines.renewWaitingJobs(due);
+    const renewed = new Set(due);
+    this.#renewedAtMs = new Map(
+      waiting.map((jobId) => [jobId, renewed.has(jobId) ? nowMs : (this.#renewedAtMs.get(jobId) ?? nowMs)]),
+    );
   }
 
   async #failDueJobs(reading: Reading): Promise<void> {

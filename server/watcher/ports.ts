@@ -83,6 +83,8 @@ export interface DeadlineStore {
   listGoneOffline(after: Date): Promise<readonly HostId[]>;
   /** Gives open jobs at least this long; those whose hosts may know nothing of them, until these must be back too. */
   graceDeadlines(graceMs: number): Promise<void>;
+  /** Gives open jobs whose hosts wait for a delivery their full time again, up to their greatest age. */
+  renewWaitingJobs(jobIds: readonly string[]): Promise<void>;
   /** Gives everything that waits for an instant its full time again. Doing it twice does what doing it once does. */
   absorbClockJump(jumpMs: number): Promise<void>;
   touchReplica(): Promise<void>;

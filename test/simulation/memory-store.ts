@@ -52,6 +52,7 @@ export function createMemoryStore(options: StoreOptions): StorePorts {
       readClock: () => call(() => new Date(db.nowMs)),
       listGoneOffline: (after) => call(() => listGoneOffline(db, after.getTime())),
       graceDeadlines: (graceMs) => change(() => graceDeadlines(db, graceMs, durations.startGraceMs)),
+      renewWaitingJobs: async () => undefined,
       absorbClockJump: (jumpMs) => change(() => absorbClockJump(db, jumpMs, durations)),
       touchReplica: () => change(() => db.write("replicas", replicaId, { aliveAtMs: db.nowMs })),
       touchHosts: async () => undefined,

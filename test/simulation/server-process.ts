@@ -102,7 +102,7 @@ export class ServerProcess {
     this.rollout = new FleetDesk({ store: fleets, random, changes, wake: () => fleetLoop.wake() });
     const nextCredential = (): string => "";
     this.watcher = new SessionWatcher({ ...interpreter, clock, durations, serverVersion: "1", nextCredential, log });
-    const loop = new DeadlineLoop({ ...interpreter, deadlines, clock, durations, log });
+    const loop = new DeadlineLoop({ ...interpreter, deadlines, waitingJobs: () => [], clock, durations, log });
     this.#removal = (hostId) =>
       removeHost(interpreter, (id, error) => this.registry.get(id)?.end(error), hostId, "operator");
     this.#start = async () => {

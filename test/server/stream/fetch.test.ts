@@ -33,8 +33,10 @@ function deliver(server: TestListener, sizeBytes: number): { readonly content: B
     keysSignature: Buffer.from("signature of keys"),
     blockList: Buffer.alloc(32 * Math.ceil(sizeBytes / BLOCK), 7),
     artifactPath,
+    sha256: createHash("sha256").update(content).digest("hex"),
     sizeBytes,
     blockSizeBytes: BLOCK,
+    bytesDelivered: 0,
   };
   server.deliveries.delivery = delivery;
   return { content, delivery };
@@ -249,19 +251,36 @@ describe("FetchBlocks", () => {
     await expectCleanFiles(server);
   });
 
-  test("tells nothing of the server when the artifact is gone or cut", async () => {
+  test("says at once that the artifact is gone or cut, and nothing else of the server", async () => {
     await using server = await startListener();
     const { delivery } = deliver(server, 4 * BLOCK);
+    const damaged = {
+      code: Status.FAILED_PRECONDITION,
+      details: "The release's file on the server is missing or damaged. Import the release again.",
+      refusal: { reason: Refusal_Reason.RELEASE_INVALID },
+    };
     truncateSync(delivery.artifactPath, BLOCK);
     using agent = server.agent();
-    const cut = await collect(agent.fetchBlocks(JOB, [{ first: 0, count: 4 }]));
-    expect(cut.end).toMatchObject({ code: Status.INTERNAL, details: "internal error" });
+    const cut = await collect(agent.fetchBlocks(JOB, [{ first: 0, count: 1 }]));
+    expect(cut.end).toMatchObject(damaged);
     rmSync(delivery.artifactPath);
     const gone = await collect(agent.fetchBlocks(JOB, [{ first: 0, count: 4 }]));
-    expect(gone.end).toMatchObject({ code: Status.INTERNAL, details: "internal error" });
-    expect(server.log.entries.map(({ where }) => where)).toEqual(["FetchBlocks", "FetchBlocks"]);
-    expect(openArtifacts()).toBe(0);
-    await expectClean(server);
+    expect(gone.end).toMatchObject(damaged);
+    await expectCleanFiles(server);
+  });
+
+  test("says so when the artifact is cut while it is sent", async () => {
+    await using server = await startListener();
+    const { delivery } = deliver(server, 64 * 1_048_576);
+    using agent = server.agent();
+    const call = agent.fetchBlocks(JOB, [{ first: 0, count: 1_024 }]);
+    const end = endOf(call);
+    await once(call, "data");
+    call.pause();
+    truncateSync(delivery.artifactPath, BLOCK);
+    call.resume();
+    expect(await end).toMatchObject({ code: Status.FAILED_PRECONDITION });
+    await expectCleanFiles(server);
   });
 });
 

@@ -1,5 +1,8 @@
 /** A listener on port 0 with fakes behind its ports, and agents that connect to it. */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { expect } from "vitest";
 import {
@@ -8,6 +11,7 @@ import {
   type Hello,
   type UpdateProgress,
 } from "../../../gen/rollcall/v1/agent_pb.js";
+import { BlockStore } from "../../../server/delivery/block-store.ts";
 import { RefusedError } from "../../../server/domain/errors.ts";
 import type { HostId, SessionEpoch } from "../../../server/domain/ids.ts";
 import {
@@ -16,12 +20,14 @@ import {
   issueLeaf,
   type CertificatePair,
 } from "../../../server/stream/certificate-authority.ts";
+import { DeliveryTurns, type DeliveryLimits } from "../../../server/stream/delivery-turns.ts";
 import type { ListenerLimits } from "../../../server/stream/limits.ts";
 import { listenForAgents, type AgentListener } from "../../../server/stream/listener.ts";
 import type {
   AgentSession,
   CredentialVerifier,
   Delivery,
+  DeliveryAccounts,
   DeliverySource,
   Enrollment,
   OpenedSession,
@@ -47,10 +53,11 @@ export function leaf(names: readonly string[] = ["localhost", "127.0.0.1"]): Cer
 /** Accepts `secret-<host id>`. */
 export class FakeCredentials implements CredentialVerifier {
   readonly seen: string[] = [];
+  readonly hosts = new Set<HostId>([HOST, OTHER_HOST]);
 
   async verify(bearer: string): Promise<{ readonly hostId: HostId; readonly generation: number }> {
     this.seen.push(bearer);
-    const hostId = [HOST, OTHER_HOST].find((id) => bearer === credentialOf(id));
+    const hostId = [...this.hosts].find((id) => bearer === credentialOf(id));
     if (hostId !== undefined) return { hostId, generation: 1 };
     throw new RefusedError(
       "credential_invalid",
@@ -145,15 +152,36 @@ export class FakeSessions implements SessionHandler {
   }
 }
 
+/** A host of many, and its job. */
+export function numberedHost(number: number): { readonly hostId: HostId; readonly jobId: string } {
+  const digits = number.toString(16).padStart(12, "0");
+  return { hostId: `00000000-0000-4000-9000-${digits}` as HostId, jobId: `00000000-0000-4000-a000-${digits}` };
+}
+
+/** Adds up what was delivered. While `error` is set it cannot. */
+export class FakeAccounts implements DeliveryAccounts {
+  readonly delivered = new Map<string, number>();
+  calls = 0;
+  error: Error | undefined;
+
+  async addDelivered(jobId: string, bytes: number): Promise<void> {
+    this.calls += 1;
+    if (this.error !== undefined) throw this.error;
+    this.delivered.set(jobId, (this.delivered.get(jobId) ?? 0) + bytes);
+  }
+}
+
 /** Has what a test puts in, for the one job. */
 export class FakeDeliveries implements DeliverySource {
   delivery: Delivery | undefined;
   /** Whose job it is. */
   readonly hosts = new Set<HostId>([HOST]);
+  /** Hosts with a job of their own. */
+  readonly jobs = new Map<HostId, string>();
 
   async find(hostId: HostId, jobId: string): Promise<Delivery> {
-    if (!this.hosts.has(hostId) || jobId !== JOB || this.delivery === undefined)
-      throw new RefusedError("not_in_job", "this is not the host's open job");
+    const isOpen = this.jobs.get(hostId) === jobId || (this.hosts.has(hostId) && jobId === JOB);
+    if (!isOpen || this.delivery === undefined) throw new RefusedError("not_in_job", "this is not the host's open job");
     return this.delivery;
   }
 }
@@ -175,14 +203,25 @@ export interface TestListener extends AsyncDisposable {
   readonly enrollment: FakeEnrollment;
   readonly sessions: FakeSessions;
   readonly deliveries: FakeDeliveries;
+  readonly accounts: FakeAccounts;
+  readonly turns: DeliveryTurns;
+  /** Where caches of compressed blocks stand. */
+  readonly cacheFolder: string;
   readonly log: FakeLog;
   agent(hostId?: HostId, options?: Partial<ScriptedAgentOptions>): ScriptedAgent;
 }
 
-export async function startListener(limits: Partial<ListenerLimits> = {}): Promise<TestListener> {
+export async function startListener(
+  limits: Partial<ListenerLimits> = {},
+  deliveryLimits: Partial<DeliveryLimits> = {},
+): Promise<TestListener> {
   const clock = new ManualClock();
+  const cacheFolder = join(tmpdir(), `rollcall-block-cache-${randomUUID()}`);
+  const blocks = new BlockStore({ folder: cacheFolder, log: () => undefined });
   const parts = {
     clock,
+    turns: new DeliveryTurns({ maxConcurrent: 64, bytesPerSecond: 0, ...deliveryLimits }, clock),
+    accounts: new FakeAccounts(),
     credentials: new FakeCredentials(),
     enrollment: new FakeEnrollment(),
     deliveries: new FakeDeliveries(),
@@ -191,6 +230,7 @@ export async function startListener(limits: Partial<ListenerLimits> = {}): Promi
   const sessions = new FakeSessions();
   const listener = await listenForAgents({
     ...parts,
+    blocks,
     handler: sessions,
     random,
     host: "127.0.0.1",
@@ -204,9 +244,14 @@ export async function startListener(limits: Partial<ListenerLimits> = {}): Promi
     sessions,
     listener,
     address,
+    cacheFolder,
     agent: (hostId = HOST, options = {}) =>
       new ScriptedAgent({ address, caPem: authority.certPem, credential: credentialOf(hostId), ...options }),
-    [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await listener[Symbol.asyncDispose]();
+      await blocks[Symbol.asyncDispose]();
+      await rm(cacheFolder, { recursive: true, force: true });
+    },
   };
 }
 

@@ -5,7 +5,7 @@ import { HostMailboxes } from "../../../server/watcher/host-mailboxes.ts";
 import type { DeadlineStore, UpdateStore } from "../../../server/watcher/ports.ts";
 
 /** A database clock and a process clock that a test moves by hand. */
-function twoClocks() {
+function twoClocks(waitingJobs: () => readonly string[] = () => []) {
   const time = { databaseMs: Date.UTC(2026, 0, 1), monotonicMs: 1_000 };
   const calls: string[] = [];
   const windows: { from: Date; to: Date }[] = [];
@@ -14,6 +14,7 @@ function twoClocks() {
     listGoneOffline: async () => [],
     graceDeadlines: async (graceMs) => void calls.push(`grace ${graceMs}`),
     absorbClockJump: async (jumpMs) => void calls.push(`jump ${Math.round(jumpMs)}`),
+    renewWaitingJobs: async (jobIds) => void calls.push(`renew ${jobIds.join(" ")}`),
     touchReplica: async () => undefined,
     touchHosts: async () => undefined,
     reviewHosts: async () => [],
@@ -30,6 +31,7 @@ function twoClocks() {
   } as unknown as UpdateStore;
   const loop = new DeadlineLoop({
     deadlines,
+    waitingJobs,
     store,
     mailboxes: new HostMailboxes(),
     changes: { hostChanged: () => undefined, jobChanged: () => undefined },
@@ -50,6 +52,32 @@ function twoClocks() {
 }
 
 describe("a tick", () => {
+  test("gives jobs that wait for a delivery their time when they begin to wait, then every third of it", async () => {
+    const waiting = new Set<string>();
+    const { loop, calls, pass } = twoClocks(() => [...waiting]);
+    await loop.start();
+    calls.length = 0;
+    const tickFor = async (seconds: number): Promise<void> => {
+      for (let second = 0; second < seconds; second += 1) {
+        pass(1_000);
+        await loop.tick();
+      }
+    };
+    await tickFor(2);
+    expect(calls).toEqual([]);
+    waiting.add("one");
+    await tickFor(10);
+    waiting.add("two");
+    await tickFor(30);
+    expect(calls).toEqual(["renew one", "renew two", "renew one"]);
+    waiting.clear();
+    await tickFor(60);
+    expect(calls).toHaveLength(3);
+    waiting.add("one");
+    await tickFor(1);
+    expect(calls.at(-1)).toBe("renew one");
+  });
+
   test("on time changes no deadline", async () => {
     const { loop, calls, pass } = twoClocks();
     await loop.start();

@@ -1,11 +1,6 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { BlockEncoding, FetchBlocksResponseSchema } from "../../gen/rollcall/v1/agent_pb.js";
-
-/** A FetchBlocksResponse in its wire form, and the part of it that the block's bytes go into. */
-export interface BlockMessage {
-  readonly message: Buffer;
-  readonly data: Buffer;
-}
+import { FetchBlocksResponseSchema, type BlockEncoding } from "../../gen/rollcall/v1/agent_pb.js";
+import type { BlockMessage } from "../stream/ports.ts";
 
 const FIELD = FetchBlocksResponseSchema.field;
 
@@ -17,10 +12,15 @@ export const MESSAGE_OVERHEAD_BYTES = 3 + 3 * 5;
  * bytes, so that the file is read straight into it and nothing is copied on the
  * way to the stream. `memory` has room for MESSAGE_OVERHEAD_BYTES beside the block.
  */
-export function layOutBlockMessage(memory: Buffer, index: number, dataLength: number): BlockMessage {
+export function layOutBlockMessage(
+  memory: Buffer,
+  index: number,
+  encoding: BlockEncoding,
+  dataLength: number,
+): BlockMessage {
   const writer = new BinaryWriter();
   writer.tag(FIELD.index.number, WireType.Varint).uint32(index);
-  writer.tag(FIELD.encoding.number, WireType.Varint).int32(BlockEncoding.IDENTITY);
+  writer.tag(FIELD.encoding.number, WireType.Varint).int32(encoding);
   writer.tag(FIELD.data.number, WireType.LengthDelimited).uint32(dataLength);
   const prefix = writer.finish();
   const message = memory.subarray(0, prefix.length + dataLength);
