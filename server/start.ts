@@ -11,6 +11,7 @@ import { listenForWeb } from "./api/web-listener.ts";
 import { systemClock as clock, systemRandom as random } from "./clock-system.ts";
 import { certificateNames, isWebTls, webHostnames, type Config } from "./config.ts";
 import { openConfiguredDatabase } from "./database.ts";
+import { BlockStore } from "./delivery/block-store.ts";
 import { DEFAULT_DURATIONS, type Durations } from "./domain/durations.ts";
 import type { HostId } from "./domain/ids.ts";
 import type { Job } from "./domain/job.ts";
@@ -23,12 +24,14 @@ import { ReleaseFolders } from "./release/release-folders.ts";
 import { ReleaseImporter } from "./release/release-importer.ts";
 import { loadCredentialKey, loadReplicaId } from "./secrets.ts";
 import { createApiReader } from "./store/api-reader.ts";
+import { createDeliveryStore } from "./store/delivery-store.ts";
 import { createIdentityStore } from "./store/identity-store.ts";
 import { createFleetStore } from "./store/fleet-store.ts";
 import { createReleaseStore } from "./store/release-store.ts";
 import { createDeadlineStore, createUpdateStore } from "./store/update-store.ts";
 import { loadCertificates } from "./stream/certificate-files.ts";
 import { renewCertificates } from "./stream/certificate-renewal.ts";
+import { DeliveryTurns } from "./stream/delivery-turns.ts";
 import type { ListenerLimits } from "./stream/limits.ts";
 import { listenForAgents } from "./stream/listener.ts";
 import { writeDurably } from "./stream/write-durably.ts";
@@ -123,7 +126,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   await deadlines.takeOverSessions();
   await importer.importFolders();
   await catalog.followServerVersion();
-  const loop = parts.use(new DeadlineLoop({ ...interpreter, deadlines, clock, durations, log }));
+  const blocks = parts.use(new BlockStore({ folder: join(config.dataDir, "block-cache"), log }));
+  await blocks.keepOnly(
+    (await reader.listReleases()).flatMap(({ artifacts }) => artifacts.map(({ sha256 }) => sha256)),
+  );
+  const turns = new DeliveryTurns(config.delivery, clock);
+  const waitingJobs = (): readonly string[] => turns.waitingJobs;
+  const loop = parts.use(new DeadlineLoop({ ...interpreter, deadlines, waitingJobs, clock, durations, log }));
   await loop.start();
 
   const certificateOptions = {
@@ -145,6 +154,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     enrollment: identities,
     handler: watcher,
     deliveries: catalog,
+    blocks,
+    turns,
+    accounts: createDeliveryStore(db),
     clock,
     random,
     log: streamLog,
@@ -174,6 +186,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     // Every host may be behind once the target changed, or no longer.
     releases: new ReleaseDesk({ importer, catalog, targetChanged: () => feed.everythingChanged() }),
     listReleases: () => reader.listReleases(),
+    deliveryCounts: () => turns.counts,
     tokens: identities,
     feed,
     clock,
