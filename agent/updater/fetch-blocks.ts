@@ -31,6 +31,7 @@ export async function fetchBlocks(
   let bytesDone = 0;
   await fetchPersistently(context, async (delivery, advanced, signal) => {
     const take = async (block: FetchBlocksResponse): Promise<void> => {
+      if (isWaitNotice(block)) return advanced();
       const { index } = block;
       if (!plan.isMissing(index) || arriving.has(index))
         throw failed(`the server sent block ${index}, which was not asked for`);
@@ -53,6 +54,11 @@ export async function fetchBlocks(
     }
   });
   if (bytesDone !== artifact.sizeBytes) throw failed(`${bytesDone} bytes came, ${artifact.sizeBytes} were announced`);
+}
+
+/** A message without a block: the server is busy, and this host waits for its turn. */
+function isWaitNotice({ encoding, data }: FetchBlocksResponse): boolean {
+  return encoding === BlockEncoding.UNSPECIFIED && data.length === 0;
 }
 
 function blockSize(release: CheckedRelease, index: number): number {
