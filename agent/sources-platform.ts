@@ -15,6 +15,7 @@ export function createSourcesPlatform(): UpdatePlatform {
     openStage: async () => refuse(),
     probe: async () => refuse(),
     swap: async () => refuse(),
+    leave: async () => undefined,
     discard: async () => undefined,
     confirm: async () => false,
   };

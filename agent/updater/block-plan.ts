@@ -1,7 +1,4 @@
-/**
- * Which blocks of an artifact to fetch. The reuse of blocks that this host has
- * already is empty for now: a plan starts with everything missing.
- */
+/** Which blocks of an artifact to fetch: a plan starts with everything missing. */
 import type { BlockRange } from "../../gen/rollcall/v1/agent_pb.js";
 
 /** *Source*: `FetchBlocksRequest.ranges` in agent.proto. */

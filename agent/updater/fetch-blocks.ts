@@ -1,4 +1,4 @@
-/** Fetches the blocks of an artifact into a stage. Each is checked before it is written; none is written twice. */
+/** Fetches the blocks that a stage lacks. Each is checked before it is written; none is written twice. */
 import { hash } from "node:crypto";
 import { promisify } from "node:util";
 import { zstdDecompress } from "node:zlib";
@@ -14,7 +14,8 @@ import type { Stage } from "./update-platform.ts";
 const inflate = promisify(zstdDecompress);
 
 /**
- * Fills a stage with every block of the release, over as many streams as it takes.
+ * Fills a stage with every block of the release that it lacks, over as many streams as it takes.
+ * `onBytesDone` is told of the bytes in place, those that were there before included.
  *
  * *Throws* UpdateError: download_failed, digest_mismatch, or what the stage says of the disk; the signal's reason.
  */
@@ -29,6 +30,12 @@ export async function fetchBlocks(
   const plan = new BlockPlan(blockDigests.length);
   const arriving = new Set<number>();
   let bytesDone = 0;
+  for (const index of stage.present) {
+    plan.markPresent(index);
+    bytesDone += blockSize(release, index);
+  }
+  if (bytesDone > 0) onBytesDone(bytesDone);
+  if (plan.missingCount === 0) return;
   await fetchPersistently(context, async (delivery, advanced, signal) => {
     const take = async (block: FetchBlocksResponse): Promise<void> => {
       if (isWaitNotice(block)) return advanced();

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { open } from "node:fs/promises";
+import { open, type FileHandle } from "node:fs/promises";
+import { readChunks } from "./read-chunks.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -13,21 +14,21 @@ export interface FileDigest {
   readonly head: Uint8Array;
 }
 
-/** Reads a whole file once, the next chunk while the last one is hashed. Does not follow a symbolic link. */
+/** Reads a whole file once. Does not follow a symbolic link. */
 export async function digestFile(path: string): Promise<FileDigest> {
   await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  return await digestOpenFile(file);
+}
+
+/** Reads a whole open file once. */
+export async function digestOpenFile(file: FileHandle): Promise<FileDigest> {
   const hash = createHash("sha256");
-  const buffers = [Buffer.alloc(CHUNK_BYTES), Buffer.alloc(CHUNK_BYTES)] as const;
   let head: Uint8Array = new Uint8Array();
   let sizeBytes = 0;
-  let reading = file.read(buffers[0], 0, CHUNK_BYTES, 0);
-  for (let turn = 1; ; turn += 1) {
-    const { bytesRead, buffer } = await reading;
-    if (bytesRead === 0) return { sizeBytes, sha256: hash.digest("hex"), head };
-    const chunk = buffer.subarray(0, bytesRead);
+  for await (const chunk of readChunks(file, CHUNK_BYTES)) {
     if (sizeBytes === 0) head = Uint8Array.from(chunk.subarray(0, 64));
-    sizeBytes += bytesRead;
-    reading = file.read(turn % 2 === 0 ? buffers[0] : buffers[1], 0, CHUNK_BYTES, sizeBytes);
+    sizeBytes += chunk.length;
     hash.update(chunk);
   }
+  return { sizeBytes, sha256: hash.digest("hex"), head };
 }

@@ -6,6 +6,7 @@ import {
   UpdateProgressSchema,
   type ActiveJob,
   type CommandUpdate,
+  type CommitUpdate,
   type UpdateProgress,
 } from "../../gen/rollcall/v1/agent_pb.js";
 
@@ -40,6 +41,15 @@ export function activeJobOf(state: JobState): ActiveJob | undefined {
   if (state.kind === "idle" || state.kind === "preparing") return undefined;
   const { jobId, manifestSha256 } = state.job.command;
   return create(ActiveJobSchema, { jobId, phase: PHASES[state.kind], manifestSha256 });
+}
+
+/** Why a commit of this session is not the one that is waited for. *Shape*: `undefined` when it is. */
+export function findCommitProblem(state: JobState, commit: CommitUpdate, sessionEpoch: bigint): string | undefined {
+  if (state.kind !== "staged") return `nothing waits for a commit (${state.kind})`;
+  const { jobId, manifestSha256 } = state.job.command;
+  if (commit.jobId !== jobId) return "another job is staged";
+  if (!Buffer.from(commit.manifestSha256).equals(manifestSha256)) return "another manifest is staged";
+  return commit.sessionEpoch === sessionEpoch ? undefined : "it is of another session";
 }
 
 /** The job as a report. *Shape*: `undefined` while there is nothing to report. */

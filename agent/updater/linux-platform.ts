@@ -5,10 +5,11 @@ import { confirmUpdate } from "./confirm.ts";
 import { removeIfPresent } from "./durable-file.ts";
 import { digestFile, type FileDigest } from "./file-digest.ts";
 import { NO_REASON, type Journal } from "./journal.ts";
+import { openStage } from "./open-stage.ts";
 import { checkPreflight } from "./preflight.ts";
 import { probeBinary } from "./probe-binary.ts";
 import { settleUpdate } from "./settle.ts";
-import { openStageFile, type OpenStage } from "./stage-file.ts";
+import type { StageFile } from "./stage-file.ts";
 import { swapBinary, swapFailed } from "./swap.ts";
 import type { TrustStore } from "./trust-store.ts";
 import { updatePaths, type UpdatePaths } from "./update-paths.ts";
@@ -42,7 +43,7 @@ class LinuxPlatform implements UpdatePlatform {
   readonly name = `linux-${process.arch}`;
   readonly #options: PlatformOptions;
   readonly #paths: UpdatePaths;
-  #stage: OpenStage | undefined;
+  #stage: StageFile | undefined;
   #ownDigest: Promise<FileDigest> | undefined;
 
   constructor(options: PlatformOptions) {
@@ -58,9 +59,10 @@ class LinuxPlatform implements UpdatePlatform {
     return checkPreflight(this.#paths, this.name, artifact, reserveBytes);
   }
 
-  async openStage(artifact: Artifact): Promise<Stage> {
-    await this.#stage?.close();
-    this.#stage = await openStageFile(this.#paths, this.name, artifact);
+  async openStage(artifact: Artifact, blockDigests: readonly Buffer[]): Promise<Stage> {
+    await this.leave();
+    const wanted = blockDigests.map((digest) => digest.toString("hex"));
+    this.#stage = await openStage(this.#paths, this.name, artifact, wanted);
     return this.#stage;
   }
 
@@ -95,11 +97,15 @@ class LinuxPlatform implements UpdatePlatform {
     }
   }
 
-  async discard(): Promise<void> {
+  async leave(): Promise<void> {
     const stage = this.#stage;
     this.#stage = undefined;
+    await stage?.leave();
+  }
+
+  async discard(): Promise<void> {
     try {
-      await stage?.close();
+      await this.leave();
     } finally {
       await removeIfPresent(this.#paths.staged);
     }

@@ -36,13 +36,8 @@ export async function settleUpdate(paths: UpdatePaths, trust: TrustStore, ownVer
   const journal = found?.state === "unconfirmed" ? await resolveUnconfirmed(paths, found) : found;
   if (journal !== undefined && journal !== found) await unlessRefused(writeJournal(paths, journal));
   if (journal?.state === "confirmed") await unlessRefused(trust.raiseFloor(journal.jobId, journal.sequence));
-  for (const leftover of [
-    paths.staged,
-    paths.oldTemporary,
-    paths.journalTemporary,
-    paths.verdictTemporary,
-    paths.trustTemporary,
-  ]) {
+  // What stands at `staged` may save the next attempt a download: only the runner knows whether one comes.
+  for (const leftover of [paths.oldTemporary, paths.journalTemporary, paths.verdictTemporary, paths.trustTemporary]) {
     await unlessRefused(removeIfPresent(leftover));
   }
   return journal === undefined ? { kind: "none" } : describe(paths, journal, ownVersion);

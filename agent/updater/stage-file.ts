@@ -1,24 +1,26 @@
 /**
- * The new binary while it arrives. Blocks are written at their place, adjacent
+ * The new binary while it is put together. Blocks are written at their place, adjacent
  * ones by one call: each call costs the event loop a trip to the thread pool,
  * which for 64 KiB takes longer than to receive them. From the first failed write
- * on every call fails: a disk reports a lost page only once.
+ * on every call fails: a disk reports a lost page only once, and what it lost may
+ * still be read back from memory, so a file that it failed is never left behind.
  *
- * A large file is made durable while it still arrives, one fdatasync for every
+ * A large file is made durable while it still grows, one fdatasync for every
  * 16 MiB, each after the one before it; the last fsync then has little left to
  * do (109 MB at 150 MB/s: 13 ms instead of 112 ms). How many writes and syncs there
  * are depends on the blocks alone, never on timing, so that faults can be injected
  * by number.
+ *
+ * Syncs go through a descriptor of their own, open for reading from before the first
+ * write: the kernel runs no file that is open for writing, so the writing one must
+ * be closed for the probe, and the disk need not have caught up by then.
  */
-import { constants } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
-import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
-import { removeIfPresent } from "./durable-file.ts";
+import type { FileHandle } from "node:fs/promises";
+import { checkStagedFile } from "./check-stage.ts";
 import { stageFailure } from "./disk-failure.ts";
-import { readElfPlatform } from "./elf-header.ts";
-import { digestFile, type FileDigest } from "./file-digest.ts";
-import { printablePath } from "./one-line.ts";
-import { UpdateError } from "./update-error.ts";
+import { removeIfPresent } from "./durable-file.ts";
+import { digestFile } from "./file-digest.ts";
+import type { UpdateError } from "./update-error.ts";
 import type { UpdatePaths } from "./update-paths.ts";
 import type { Artifact, Stage } from "./update-platform.ts";
 
@@ -35,50 +37,101 @@ interface Gathered {
   sizeBytes: number;
 }
 
-/** A stage that can be dropped at any time. */
-export interface OpenStage extends Stage {
-  /** Waits for writes under way and closes the file, if it is open. The file stays. */
-  close(): Promise<void>;
+/** One file, opened twice. */
+export interface StageHandles {
+  readonly writer: FileHandle;
+  readonly reader: FileHandle;
 }
 
-/** Deletes what an earlier attempt left and opens an empty file for `artifact`. Throws UpdateError. */
-export async function openStageFile(paths: UpdatePaths, platform: string, artifact: Artifact): Promise<OpenStage> {
-  try {
-    await removeIfPresent(paths.staged);
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    return new StageFile(paths, platform, artifact, await open(paths.staged, flags, 0o700));
-  } catch (error) {
-    throw await stageFailure(paths.staged, paths.folder, BigInt(artifact.sizeBytes), error);
-  }
-}
-
-class StageFile implements OpenStage {
+/** A stage in a file. It can be left or dropped at any time. */
+export class StageFile implements Stage {
   readonly #paths: UpdatePaths;
   readonly #platform: string;
   readonly #artifact: Artifact;
-  #file: FileHandle | undefined;
+  readonly #reader: FileHandle;
+  readonly #present: number[] = [];
+  #writer: FileHandle | undefined;
+  #isClosed = false;
   #failure: UpdateError | undefined;
   readonly #underWay = new Set<Promise<void>>();
   #gathered: Gathered | undefined;
   #bytesSinceSync = 0;
   #lastSync: Promise<void> = Promise.resolve();
 
-  constructor(paths: UpdatePaths, platform: string, artifact: Artifact, file: FileHandle) {
+  constructor(paths: UpdatePaths, platform: string, artifact: Artifact, { writer, reader }: StageHandles) {
     this.#paths = paths;
     this.#platform = platform;
     this.#artifact = artifact;
-    this.#file = file;
+    this.#writer = writer;
+    this.#reader = reader;
+  }
+
+  get present(): readonly number[] {
+    return this.#present;
+  }
+
+  /** Reads what stands in the file by now. */
+  get reader(): FileHandle {
+    return this.#reader;
+  }
+
+  get blockSizeBytes(): number {
+    return this.#artifact.blockSizeBytes;
+  }
+
+  /** *Units*: bytes of a block. */
+  sizeOf(blockIndex: number): number {
+    const { sizeBytes, blockSizeBytes } = this.#artifact;
+    return Math.min(blockSizeBytes, sizeBytes - blockIndex * blockSizeBytes);
   }
 
   async write(blockIndex: number, bytes: Uint8Array): Promise<void> {
-    const { sizeBytes, blockSizeBytes } = this.#artifact;
-    const position = blockIndex * blockSizeBytes;
-    const expectedBytes = Math.min(blockSizeBytes, sizeBytes - position);
-    if (!Number.isInteger(blockIndex) || blockIndex < 0 || bytes.length !== expectedBytes) {
+    const position = blockIndex * this.#artifact.blockSizeBytes;
+    if (!Number.isInteger(blockIndex) || blockIndex < 0 || bytes.length !== this.sizeOf(blockIndex)) {
+      const { sizeBytes } = this.#artifact;
       throw new RangeError(`block ${blockIndex} of ${bytes.length} bytes is not one of the artifact's ${sizeBytes}`);
     }
-    this.#openFile();
+    this.#openWriter();
     await Promise.all([this.#isAdjacent(position) ? undefined : this.#writeGathered(), this.#gather(position, bytes)]);
+    this.#present.push(blockIndex);
+  }
+
+  /**
+   * Takes blocks that stand in the file already for written and brings the file to
+   * the artifact's size; one that has nothing of the artifact becomes empty.
+   */
+  async adopt(blockIndexes: readonly number[]): Promise<void> {
+    await this.#writeGathered();
+    this.#present.push(...blockIndexes);
+    await this.#track(
+      this.#attempt((writer) => writer.truncate(this.#present.length === 0 ? 0 : this.#artifact.sizeBytes)),
+    );
+    this.#syncInBackground(blockIndexes.reduce((sum, index) => sum + this.sizeOf(index), 0));
+  }
+
+  async complete(): Promise<void> {
+    await this.#removeUnless(async () => {
+      await this.#writeGathered();
+      await Promise.allSettled(this.#underWay);
+      await this.#track(this.#attempt((writer) => this.#finish(writer)));
+      this.#sync(() => this.#reader.sync());
+      checkStagedFile(this.#paths.staged, this.#platform, this.#artifact, await digestFile(this.#paths.staged));
+    });
+  }
+
+  async untilDurable(): Promise<void> {
+    await this.#removeUnless(async () => {
+      await this.#lastSync;
+      if (this.#failure !== undefined) throw this.#failure;
+      await this.#close();
+    });
+  }
+
+  /** Writes what is gathered, waits for what is under way and closes the file. It stays, unless the disk failed it. */
+  async leave(): Promise<void> {
+    if (this.#writer !== undefined) await this.#writeGathered().catch(() => undefined);
+    await this.#close();
+    if (this.#failure !== undefined) await removeIfPresent(this.#paths.staged);
   }
 
   #isAdjacent(position: number): boolean {
@@ -97,54 +150,24 @@ class StageFile implements OpenStage {
     if (gathered === undefined) return;
     this.#gathered = undefined;
     await this.#track(
-      this.#attempt(async (file) => {
-        await writeFully(file, Buffer.concat(gathered.blocks, gathered.sizeBytes), gathered.position);
-        this.#syncInBackground(file, gathered.sizeBytes);
+      this.#attempt(async (writer) => {
+        await writeFully(writer, Buffer.concat(gathered.blocks, gathered.sizeBytes), gathered.position);
+        this.#syncInBackground(gathered.sizeBytes);
       }),
     );
   }
 
-  async complete(): Promise<void> {
+  /** The mode goes to the disk with the fsync that follows. */
+  async #finish(writer: FileHandle): Promise<void> {
+    await writer.chmod(0o755);
+    this.#writer = undefined;
+    await writer.close();
+  }
+
+  async #attempt(act: (writer: FileHandle) => Promise<void>): Promise<void> {
+    const writer = this.#openWriter();
     try {
-      await this.#writeGathered();
-      await this.#settleWrites();
-      await this.#track(this.#attempt((file) => this.#finish(file)));
-      checkContent(this.#paths, this.#platform, this.#artifact, await this.#readBack());
-    } catch (error) {
-      await this.close().catch(() => undefined);
-      await removeIfPresent(this.#paths.staged).catch(() => undefined);
-      throw error;
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.#settleWrites();
-    const file = this.#file;
-    this.#file = undefined;
-    await file?.close();
-  }
-
-  async #finish(file: FileHandle): Promise<void> {
-    // The mode goes to the disk with the fsync that follows it.
-    await file.chmod(0o755);
-    await file.sync();
-    this.#file = undefined;
-    await file.close();
-  }
-
-  /** From disk and after closing: what is executed later is what was checked. */
-  async #readBack(): Promise<FileDigest> {
-    try {
-      return await digestFile(this.#paths.staged);
-    } catch (error) {
-      throw await this.#describe(error);
-    }
-  }
-
-  async #attempt(act: (file: FileHandle) => Promise<void>): Promise<void> {
-    const file = this.#openFile();
-    try {
-      await act(file);
+      await act(writer);
     } catch (error) {
       this.#failure ??= await this.#describe(error);
       throw this.#failure;
@@ -152,21 +175,23 @@ class StageFile implements OpenStage {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  #openFile(): FileHandle {
+  #openWriter(): FileHandle {
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#file === undefined) throw new Error(`${this.#paths.staged} is closed`);
-    return this.#file;
+    if (this.#writer === undefined) throw new Error(`${this.#paths.staged} is closed`);
+    return this.#writer;
   }
 
-  #syncInBackground(file: FileHandle, bytesWritten: number): void {
+  #syncInBackground(bytesWritten: number): void {
     this.#bytesSinceSync += bytesWritten;
     if (this.#bytesSinceSync < SYNC_EVERY_BYTES) return;
-    this.#bytesSinceSync -= SYNC_EVERY_BYTES;
-    this.#lastSync = this.#lastSync
-      .then(() => file.datasync())
-      .catch(async (error: unknown) => {
-        this.#failure ??= await this.#describe(error);
-      });
+    this.#bytesSinceSync %= SYNC_EVERY_BYTES;
+    this.#sync(() => this.#reader.datasync());
+  }
+
+  #sync(act: () => Promise<void>): void {
+    this.#lastSync = this.#lastSync.then(act).catch(async (error: unknown) => {
+      this.#failure ??= await this.#describe(error);
+    });
   }
 
   /** Keeps the file open for as long as somebody uses it. */
@@ -179,9 +204,24 @@ class StageFile implements OpenStage {
     }
   }
 
-  async #settleWrites(): Promise<void> {
+  async #removeUnless(act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      await this.#close().catch(() => undefined);
+      await removeIfPresent(this.#paths.staged).catch(() => undefined);
+      throw await this.#describe(error);
+    }
+  }
+
+  async #close(): Promise<void> {
     await Promise.allSettled(this.#underWay);
     await this.#lastSync;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const writer = this.#writer;
+    this.#writer = undefined;
+    await Promise.all([writer?.close(), this.#reader.close()]);
   }
 
   #describe(error: unknown): Promise<UpdateError> {
@@ -196,22 +236,4 @@ async function writeFully(file: FileHandle, bytes: Uint8Array, position: number)
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
     done += bytesWritten;
   }
-}
-
-function checkContent(paths: UpdatePaths, platform: string, artifact: Artifact, actual: FileDigest): void {
-  const path = printablePath(paths.staged);
-  if (actual.sizeBytes !== artifact.sizeBytes || actual.sha256 !== artifact.sha256) {
-    const detail = `the file has ${actual.sizeBytes} bytes of ${artifact.sizeBytes} and sha256 ${actual.sha256}`;
-    throw new UpdateError(JobReason.DIGEST_MISMATCH, {
-      path,
-      expectedSha256: artifact.sha256,
-      actualSha256: actual.sha256,
-      detail,
-    });
-  }
-  const artifactPlatform = readElfPlatform(actual.head);
-  if (artifactPlatform === platform) return;
-  const detail =
-    artifactPlatform === undefined ? "the file is not a Linux program" : `the file is a ${artifactPlatform} program`;
-  throw new UpdateError(JobReason.PREFLIGHT_WRONG_PLATFORM, { path, platform, artifactPlatform, detail });
 }

@@ -25,7 +25,7 @@ export interface StageContext extends FetchContext {
 /**
  * Stages the release that a command names. Nothing that runs is touched.
  *
- * *Throws* UpdateError; the signal's reason. What was staged is the caller's to discard then.
+ * *Throws* UpdateError; the signal's reason. What was staged is the caller's to leave or discard then.
  */
 export async function stageRelease(command: CommandUpdate, context: StageContext): Promise<CheckedRelease> {
   const { platform, signal } = context;
@@ -39,12 +39,12 @@ export async function stageRelease(command: CommandUpdate, context: StageContext
   signal.throwIfAborted();
   const { sizeBytes } = release.artifact;
   context.onBytesDone(0, sizeBytes);
-  const stage = await platform.openStage(release.artifact);
+  const stage = await platform.openStage(release.artifact, release.blockDigests);
   signal.throwIfAborted();
   await fetchBlocks(command.jobId, release, stage, context, (bytesDone) => context.onBytesDone(bytesDone, sizeBytes));
   await stage.complete();
   signal.throwIfAborted();
-  await platform.probe(release.artifact, signal);
+  await Promise.all([platform.probe(release.artifact, signal), stage.untilDurable()]);
   signal.throwIfAborted();
   return release;
 }

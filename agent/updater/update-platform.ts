@@ -2,8 +2,8 @@
  * What an update asks of the operating system. The order of calls is
  *
  *     settle (once, at start)
- *     preflight → openStage → write … → complete → probe → (commit) → swap → exit 0
- *     discard (whenever a stage is dropped)
+ *     preflight → openStage → write … → complete → probe, untilDurable → (commit) → swap → exit 0
+ *     leave or discard (whenever a stage is dropped)
  *
  * Everything before `swap` leaves the binary at `binaryPath` and its `.old` as
  * they were. At every instant a whole, runnable binary stands at `binaryPath`.
@@ -23,12 +23,16 @@ export interface Artifact {
   readonly blockSizeBytes: number;
 }
 
-/** The new binary while it is written, block by block, in any order. */
+/** The new binary while it is put together, block by block, in any order. */
 export interface Stage {
+  /** Indexes of the blocks that stand at their places: at first those that this host had already. */
+  readonly present: readonly number[];
   /** Writes one block at its place. Throws UpdateError (download_failed with the system's error name) when the disk refuses. */
   write(blockIndex: number, bytes: Uint8Array): Promise<void>;
-  /** Closes the file; then checks size, sha256 (read back from disk) and platform, and makes it durable and executable. */
+  /** Closes the file; then checks size, sha256 (read back from disk) and platform. It is executable then, and being made durable. */
   complete(): Promise<void>;
+  /** Resolves once all of a complete stage is on the disk. Throws UpdateError like `write`. */
+  untilDurable(): Promise<void>;
 }
 
 /** What a committed swap is remembered by. */
@@ -63,13 +67,15 @@ export interface UpdatePlatform {
   settle(): Promise<Settlement>;
   /** Throws UpdateError (preflight_*) when the binary could not be replaced here, before a byte is fetched. */
   preflight(artifact: Artifact, reserveBytes: number): Promise<void>;
-  /** Removes what an earlier attempt left and opens an empty stage. */
-  openStage(artifact: Artifact): Promise<Stage>;
+  /** Opens a stage with every block in place that this host has already. `blockDigests` are the artifact's, in order. */
+  openStage(artifact: Artifact, blockDigests: readonly Buffer[]): Promise<Stage>;
   /** Runs the staged binary's `--probe`. Throws UpdateError (probe_failed) unless it prints `artifact.version`. */
   probe(artifact: Artifact, signal: AbortSignal): Promise<void>;
   /** Puts the stage in place. Returns once that is durable; the caller exits with 0. Throws UpdateError (swap_failed, commit_expired). */
   swap(artifact: Artifact, order: SwapOrder): Promise<void>;
-  /** Deletes the stage, if any. */
+  /** Ends work on the stage, if any, and leaves what is sound of it to a later attempt. */
+  leave(): Promise<void>;
+  /** Deletes the stage, if any, and what an earlier one left. */
   discard(): Promise<void>;
   /** Marks the unconfirmed update as good. False when the guard decided otherwise first. */
   confirm(jobId: string): Promise<boolean>;

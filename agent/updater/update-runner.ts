@@ -30,10 +30,11 @@ import {
 } from "../../gen/rollcall/v1/agent_pb.js";
 import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
 import type { Clock, Random } from "../clock.ts";
-import { describeError, type Log } from "../log.ts";
+import type { Log } from "../log.ts";
 import type { CheckedRelease } from "./check-release.ts";
 import { confirmPersistently } from "./confirm-persistently.ts";
-import { activeJobOf, progressOf, type JobState, type RunningJob } from "./job-state.ts";
+import { activeJobOf, findCommitProblem, progressOf, type JobState, type RunningJob } from "./job-state.ts";
+import { CancelledError, endStage, isWorthLeaving, LeftoverTimer } from "./leftover.ts";
 import { stageRelease } from "./stage-release.ts";
 import type { TrustStore } from "./trust-store.ts";
 import { UpdateError } from "./update-error.ts";
@@ -82,6 +83,7 @@ export class UpdateRunner implements AsyncDisposable {
   #commitUntilMs = 0;
   #linked = Promise.withResolvers<void>();
   #nextReportAtMs = 0;
+  readonly #leftover: LeftoverTimer;
   /** The tail of all work on the stage: jobs follow one another, never overlap. */
   #work: Promise<void> = Promise.resolve();
   #confirming: Promise<void> = Promise.resolve();
@@ -90,6 +92,7 @@ export class UpdateRunner implements AsyncDisposable {
     this.#options = options;
     this.#limits = options.limits ?? UPDATE_LIMITS;
     this.#lastUpdate = settledLastUpdate(options.settlement);
+    this.#leftover = new LeftoverTimer(options.clock, this.#limits.leftoverMs, () => this.#removeLeftover());
     if (options.settlement.kind === "unconfirmed") this.#unconfirmedJobId = options.settlement.jobId;
   }
 
@@ -131,13 +134,15 @@ export class UpdateRunner implements AsyncDisposable {
     if (link !== this.#link || this.#isReplaced) return;
     if (message.case === "commandUpdate") this.#command(message.value);
     else if (message.case === "commitUpdate") this.#commit(message.value, link.epoch);
-    else if (message.case === "cancelUpdate") this.#drop(message.value.jobId, "cancelled");
+    else if (message.case === "cancelUpdate") this.#drop(message.value.jobId, new CancelledError());
   }
 
   /** Drops what is under way and waits until nothing touches the disk any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped.abort(new Error("the agent stops"));
-    if (this.#state.kind !== "idle" && !this.#isReplaced) this.#drop(this.#state.job.command.jobId, "stopping");
+    if (this.#state.kind !== "idle" && !this.#isReplaced)
+      this.#drop(this.#state.job.command.jobId, new Error("stopping"));
+    this.#leftover[Symbol.dispose]();
     await Promise.all([this.#work, this.#confirming]);
   }
 
@@ -156,7 +161,7 @@ export class UpdateRunner implements AsyncDisposable {
       this.#repeatOutcome(this.#lastUpdate);
       return;
     }
-    if (this.#state.kind !== "idle") this.#drop(this.#state.job.command.jobId, "another job was commanded");
+    if (this.#state.kind !== "idle") this.#drop(this.#state.job.command.jobId, new Error("another job was commanded"));
     if (toVersion === ownVersion) {
       log.info("already_at_version", { job_id: jobId, version: ownVersion });
       this.#lastUpdate = succeededLastUpdate(jobId);
@@ -172,24 +177,16 @@ export class UpdateRunner implements AsyncDisposable {
   }
 
   #commit(commit: CommitUpdate, epoch: bigint): void {
-    const problem = this.#findCommitProblem(commit, epoch);
+    const problem = findCommitProblem(this.#state, commit, epoch);
     if (problem !== undefined) this.#options.log.warn("commit_ignored", { job_id: commit.jobId, cause: problem });
     else if (this.#state.kind === "staged") this.#state.job.committed.abort();
   }
 
-  #findCommitProblem(commit: CommitUpdate, epoch: bigint): string | undefined {
-    if (this.#state.kind !== "staged") return `nothing waits for a commit (${this.#state.kind})`;
-    const { jobId, manifestSha256 } = this.#state.job.command;
-    if (commit.jobId !== jobId) return "another job is staged";
-    if (!Buffer.from(commit.manifestSha256).equals(manifestSha256)) return "another manifest is staged";
-    return commit.sessionEpoch === epoch ? undefined : "it is of another session";
-  }
-
-  #drop(jobId: string, cause: string): void {
+  #drop(jobId: string, cause: Error): void {
     if (this.#state.kind === "idle" || this.#state.job.command.jobId !== jobId) return;
-    this.#options.log.info("update_dropped", { job_id: jobId, cause });
+    this.#options.log.info("update_dropped", { job_id: jobId, cause: cause.message });
     this.#droppedJobId = jobId;
-    this.#state.job.dropped.abort(new Error(cause));
+    this.#state.job.dropped.abort(cause);
     this.#state = { kind: "idle" };
   }
 
@@ -202,8 +199,10 @@ export class UpdateRunner implements AsyncDisposable {
       fallback = JobReason.SWAP_FAILED;
       await this.#swap(job, release, expiresAtMs);
     } catch (error) {
-      if (!job.dropped.signal.aborted) this.#fail(job, toUpdateError(error, fallback));
-      await this.#discard();
+      const end: unknown = job.dropped.signal.aborted ? job.dropped.signal.reason : toUpdateError(error, fallback);
+      if (end instanceof UpdateError) this.#fail(job, end);
+      await endStage(this.#options, isWorthLeaving(end));
+      this.#leftover.restart();
     }
   }
 
@@ -294,13 +293,8 @@ export class UpdateRunner implements AsyncDisposable {
     this.#report(failedProgress(jobId, error));
   }
 
-  async #discard(): Promise<void> {
-    try {
-      await this.#options.platform.discard();
-    } catch (error) {
-      // The next attempt removes it; nothing runs it meanwhile.
-      this.#options.log.warn("discard_failed", { cause: describeError(error) });
-    }
+  #removeLeftover(): void {
+    if (this.#state.kind === "idle") this.#work = this.#work.then(() => endStage(this.#options, false));
   }
 
   async #confirm(jobId: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { UpdateError } from "../../agent/updater/update-error.ts";
 import type { Artifact, Settlement, Stage, SwapOrder, UpdatePlatform } from "../../agent/updater/update-platform.ts";
 import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
@@ -5,7 +6,7 @@ import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
 /** The calls that a fake platform can be made to wait in, or to fail in. */
 export type PlatformStep = "preflight" | "openStage" | "write" | "complete" | "probe" | "swap" | "confirm";
 
-/** Replaces nothing: it keeps the stage in memory and remembers what was asked of it. */
+/** Replaces nothing: it keeps the stage in memory and remembers what was asked of it. What was left of one is reused. */
 export class FakePlatform implements UpdatePlatform {
   readonly name = "linux-x64";
   readonly calls: string[] = [];
@@ -42,16 +43,24 @@ export class FakePlatform implements UpdatePlatform {
     await this.#reach("preflight");
   }
 
-  async openStage(artifact: Artifact): Promise<Stage> {
+  async openStage(artifact: Artifact, blockDigests: readonly Buffer[]): Promise<Stage> {
     await this.#reach("openStage");
-    const bytes = Buffer.alloc(artifact.sizeBytes);
+    const { sizeBytes, blockSizeBytes } = artifact;
+    const bytes = Buffer.alloc(sizeBytes);
+    this.staged?.copy(bytes);
     this.staged = bytes;
+    const present = blockDigests.flatMap((digest, index) => {
+      const block = bytes.subarray(index * blockSizeBytes, (index + 1) * blockSizeBytes);
+      return hash("sha256", block, "buffer").equals(digest) ? [index] : [];
+    });
     return {
+      present,
       write: async (blockIndex, block) => {
         await this.#reach("write");
-        bytes.set(block, blockIndex * artifact.blockSizeBytes);
+        bytes.set(block, blockIndex * blockSizeBytes);
       },
       complete: () => this.#reach("complete"),
+      untilDurable: async () => undefined,
     };
   }
 
@@ -63,6 +72,10 @@ export class FakePlatform implements UpdatePlatform {
     await this.#reach("swap");
     if (!order.isStillAllowed()) throw new UpdateError(JobReason.COMMIT_EXPIRED, { detail: "too late for the rename" });
     this.swaps.push(order);
+  }
+
+  async leave(): Promise<void> {
+    this.calls.push("leave");
   }
 
   async discard(): Promise<void> {

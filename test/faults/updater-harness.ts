@@ -17,6 +17,7 @@ import { UpdateError } from "../../agent/updater/update-error.ts";
 import { updatePaths } from "../../agent/updater/update-paths.ts";
 import type { UpdatePlatform } from "../../agent/updater/update-platform.ts";
 import { TEST_PUBLISHER } from "../support/test-release.ts";
+import { blocksOf, digestsOf } from "../agent/updater/update-fixture.ts";
 import { updateBadly } from "./broken-updater.ts";
 import type { HarnessOrder } from "./harness-order.ts";
 
@@ -53,22 +54,17 @@ async function confirm(platform: UpdatePlatform, jobId: string): Promise<boolean
   }
 }
 
-async function update(
-  platform: UpdatePlatform,
-  trust: TrustStore,
-  order: HarnessOrder,
-  bytes: Uint8Array,
-): Promise<void> {
+async function update(platform: UpdatePlatform, trust: TrustStore, order: HarnessOrder, bytes: Buffer): Promise<void> {
   const { artifact, jobId, ownVersion: fromVersion } = order;
   try {
     await trust.acceptKeys(TEST_PUBLISHER.keySet);
     await platform.preflight(artifact, 0);
-    const stage = await platform.openStage(artifact);
-    for (let start = 0, index = 0; start < bytes.length; start += artifact.blockSizeBytes, index += 1) {
-      await stage.write(index, bytes.subarray(start, start + artifact.blockSizeBytes));
-    }
+    const stage = await platform.openStage(artifact, digestsOf(bytes));
+    const missing = [...blocksOf(bytes).entries()].filter(([index]) => !stage.present.includes(index));
+    say({ event: "opened", missing: missing.map(([index]) => index) });
+    for (const [index, block] of missing) await stage.write(index, block);
     await stage.complete();
-    await platform.probe(artifact, new AbortController().signal);
+    await Promise.all([platform.probe(artifact, new AbortController().signal), stage.untilDurable()]);
     await platform.swap(artifact, {
       jobId,
       fromVersion,

@@ -59,7 +59,7 @@ test("a cancel for another job changes nothing", async () => {
   await harness.runner.replaced;
 });
 
-test("another job's command drops the stage and begins anew, after the first one's traces are gone", async () => {
+test("another job's command drops the stage and begins anew, with what the first one left", async () => {
   await using harness = await UpdateHarness.start();
   const { connection } = await harness.accept();
   harness.command(connection);
@@ -69,7 +69,7 @@ test("another job's command drops the stage and begins anew, after the first one
   harness.command(connection, { jobId: OTHER_JOB_ID, toVersion: "3.0", manifestSha256: other.manifestSha256 });
   await connection.progress(({ value }) => value.phase === UpdatePhase.STAGED && value.jobId === OTHER_JOB_ID);
   const stages = "preflight openStage complete probe";
-  expect(harness.platform.calls.join(" ")).toBe(`${stages} discard ${stages}`);
+  expect(harness.platform.calls.join(" ")).toBe(`${stages} leave ${stages}`);
   harness.commit(connection);
   await harness.log.until("commit_ignored");
   harness.commit(connection, { jobId: OTHER_JOB_ID, manifestSha256: other.manifestSha256 });

@@ -86,7 +86,7 @@ describe("a stage expires after 60 s", () => {
     harness.clock.advance(60_000);
     expect((await failure(connection)).reason).toBe(JobReason.COMMIT_EXPIRED);
     await harness.log.until("update_failed");
-    expect(harness.platform.calls.slice(-1)).toEqual(["discard"]);
+    expect(harness.platform.calls.slice(-1)).toEqual(["leave"]);
     harness.commit(connection);
     await harness.log.until("commit_ignored");
     expect(harness.platform.calls).not.toContain("swap");

@@ -113,7 +113,7 @@ describe("a block ends the job when it", () => {
     expect(failed.reason).toBe(reason);
     expect(failed.details?.detail).toContain("block 3");
     await harness.reconnect(connection, 2n);
-    expect(harness.platform.calls).toEqual(["preflight", "openStage", "discard"]);
+    expect(harness.platform.calls).toEqual(["preflight", "openStage", "leave"]);
   });
 
   test("was not asked for", async () => {

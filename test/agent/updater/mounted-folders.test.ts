@@ -51,7 +51,7 @@ describe.skipIf(reasonToSkip !== undefined)(
         details: { path: fixture.paths.folder, errorCode: "EROFS" },
       });
       // The same answer when it turns read-only after the preflight.
-      const late = await failureOf(fixture.platform().openStage(fixture.artifact));
+      const late = await failureOf(fixture.platform().openStage(fixture.artifact, fixture.blockDigests));
       expect(late).toMatchObject({ reason: JobReason.PREFLIGHT_READ_ONLY, details: { errorCode: "EROFS" } });
       await expectOldBinary(fixture);
       await run("mount", ["-o", "remount,rw", mounted.path]);

@@ -178,7 +178,8 @@ describe("at start", () => {
         expect(await digestOf(fixture.paths.journal)).toBe(journalBefore);
       expect(await digestOf(fixture.paths.binary)).toBe(before);
       expect(await digestOf(fixture.paths.old)).toBe(sha256(Buffer.from("the predecessor")));
-      for (const leftover of [fixture.paths.staged, fixture.paths.oldTemporary, fixture.paths.journalTemporary]) {
+      expect(await digestOf(fixture.paths.staged), "what the next attempt may want").toBeDefined();
+      for (const leftover of [fixture.paths.oldTemporary, fixture.paths.journalTemporary]) {
         expect(await digestOf(leftover), leftover).toBeUndefined();
       }
       // Settled once, it settles the same way again.

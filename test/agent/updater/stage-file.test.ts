@@ -21,7 +21,7 @@ const run = promisify(execFile);
 describe("a stage", () => {
   it("takes blocks in any order, several at once, and becomes the artifact, executable", async () => {
     await using fixture = await createUpdateFixture();
-    const stage = await fixture.platform().openStage(fixture.artifact);
+    const stage = await fixture.platform().openStage(fixture.artifact, fixture.blockDigests);
     expect((await stat(fixture.paths.staged)).mode & 0o777).toBe(0o700);
     const blocks = [6, 0, 3, 1, 5, 2, 4].map((index) =>
       stage.write(index, fixture.newBytes.subarray(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES)),
@@ -43,7 +43,7 @@ describe("a stage", () => {
 
   it("gathers adjacent blocks and writes them once what follows belongs elsewhere", async () => {
     await using fixture = await createUpdateFixture();
-    const stage = await fixture.platform().openStage(fixture.artifact);
+    const stage = await fixture.platform().openStage(fixture.artifact, fixture.blockDigests);
     const put = (index: number): Promise<void> =>
       stage.write(index, fixture.newBytes.subarray(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES));
     const sizeBytes = async (): Promise<number> => (await stat(fixture.paths.staged)).size;
@@ -71,7 +71,7 @@ describe("a stage", () => {
   it("refuses a block that the artifact does not have", async () => {
     await using fixture = await createUpdateFixture();
     const platform = fixture.platform();
-    const stage = await platform.openStage(fixture.artifact);
+    const stage = await platform.openStage(fixture.artifact, fixture.blockDigests);
     for (const [index, length] of [
       [7, BLOCK_BYTES],
       [-1, BLOCK_BYTES],
@@ -87,7 +87,7 @@ describe("a stage", () => {
 
   it("is deleted when it was truncated", async () => {
     await using fixture = await createUpdateFixture();
-    const stage = await fixture.platform().openStage(fixture.artifact);
+    const stage = await fixture.platform().openStage(fixture.artifact, fixture.blockDigests);
     await stage.write(0, fixture.newBytes.subarray(0, BLOCK_BYTES));
     const failure = await failureOf(stage.complete());
     expect(failure).toMatchObject({
@@ -130,7 +130,7 @@ describe("a stage", () => {
   it("can be dropped while blocks are under way", async () => {
     await using fixture = await createUpdateFixture();
     const platform = fixture.platform();
-    const stage = await platform.openStage(fixture.artifact);
+    const stage = await platform.openStage(fixture.artifact, fixture.blockDigests);
     const writing = stage.write(0, fixture.newBytes.subarray(0, BLOCK_BYTES));
     await platform.discard();
     await writing;

@@ -27,6 +27,8 @@ export interface UpdateFixture extends AsyncDisposable {
   readonly newBytes: Buffer;
   /** Describes `newBytes` as version 2.0.0. */
   readonly artifact: Artifact;
+  /** Those of `newBytes`. */
+  readonly blockDigests: readonly Buffer[];
   /** A platform as a process that starts now has it. */
   platform(changes?: Partial<PlatformOptions>): UpdatePlatform;
 }
@@ -54,6 +56,7 @@ export async function createUpdateFixture(parent?: string): Promise<UpdateFixtur
     oldBytes,
     newBytes,
     artifact: describeArtifact(newBytes, "2.0.0"),
+    blockDigests: digestsOf(newBytes),
     platform: (changes) => createLinuxPlatform({ ...base, ...changes }),
     [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
   };
@@ -70,18 +73,32 @@ export function describeArtifact(bytes: Uint8Array, version: string): Artifact {
   };
 }
 
+/** The blocks of a file. */
+export function blocksOf(bytes: Buffer, blockSizeBytes = BLOCK_BYTES): readonly Buffer[] {
+  const count = Math.ceil(bytes.length / blockSizeBytes);
+  return Array.from({ length: count }, (_, index) =>
+    bytes.subarray(index * blockSizeBytes, (index + 1) * blockSizeBytes),
+  );
+}
+
+/** sha256 of each block of a file. */
+export function digestsOf(bytes: Buffer, blockSizeBytes = BLOCK_BYTES): readonly Buffer[] {
+  return blocksOf(bytes, blockSizeBytes).map((block) => createHash("sha256").update(block).digest());
+}
+
 /** Lower-case hex. */
 export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Writes `bytes` into a stage for `artifact`, block by block, and completes it. */
-export async function stageBytes(platform: UpdatePlatform, artifact: Artifact, bytes: Uint8Array): Promise<void> {
-  const stage = await platform.openStage(artifact);
-  for (let start = 0; start < bytes.length; start += artifact.blockSizeBytes) {
-    await stage.write(start / artifact.blockSizeBytes, bytes.subarray(start, start + artifact.blockSizeBytes));
+/** Writes the blocks of `bytes` that a stage for `artifact` lacks, and completes it. */
+export async function stageBytes(platform: UpdatePlatform, artifact: Artifact, bytes: Buffer): Promise<void> {
+  const stage = await platform.openStage(artifact, digestsOf(bytes, artifact.blockSizeBytes));
+  for (const [index, block] of blocksOf(bytes, artifact.blockSizeBytes).entries()) {
+    if (!stage.present.includes(index)) await stage.write(index, block);
   }
   await stage.complete();
+  await stage.untilDurable();
 }
 
 /** A committed swap from 1.0.0 to 2.0.0. */

@@ -1,0 +1,145 @@
+/**
+ * Opens the file that becomes the new binary, with as much of it in place as this
+ * host has. In this order, the first that can be had:
+ *
+ * - what an earlier attempt left, when it holds a block that the running binary does not;
+ * - a copy of the running binary, made by the kernel while its blocks are digested;
+ * - an empty file.
+ *
+ * Then blocks that stand elsewhere, in that file or in the binary, go to their
+ * places. A leftover, which somebody may have changed since, is worth what its bytes
+ * are: no block of it counts but by its sha256, and the whole file is digested once
+ * more before it runs. Whatever cannot be read or copied here is fetched.
+ */
+import { constants, type Stats } from "node:fs";
+import { copyFile, open, type FileHandle } from "node:fs/promises";
+import { digestBlocks, type BlockDigest } from "./block-digests.ts";
+import { stageFailure } from "./disk-failure.ts";
+import { removeIfPresent } from "./durable-file.ts";
+import { moveBlocks } from "./move-blocks.ts";
+import { isWorthKeeping, planReuse } from "./reuse-plan.ts";
+import { StageFile } from "./stage-file.ts";
+import { systemErrorCode } from "./system-error.ts";
+import type { UpdatePaths } from "./update-paths.ts";
+import type { Artifact } from "./update-platform.ts";
+
+/** An open file and its blocks. */
+interface Source {
+  readonly file: FileHandle;
+  readonly digests: readonly BlockDigest[];
+}
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+const WRITABLE_BY_OTHERS = 0o022;
+
+/** Opens a stage for `artifact`, whose blocks have these digests. *Throws* UpdateError. */
+export async function openStage(
+  paths: UpdatePaths,
+  platform: string,
+  artifact: Artifact,
+  wanted: readonly BlockDigest[],
+): Promise<StageFile> {
+  const reading = readSource(paths.binary, O_RDONLY, artifact.blockSizeBytes, (stats) => stats.isFile());
+  reading.catch(() => undefined);
+  try {
+    const found = await openFile(paths, artifact, wanted, reading);
+    const stage = new StageFile(paths, platform, artifact, await openReader(paths.staged, found.file));
+    await fill(stage, found, await reading, wanted);
+    return stage;
+  } catch (error) {
+    throw await stageFailure(paths.staged, paths.folder, BigInt(artifact.sizeBytes), error);
+  } finally {
+    await closeQuietly((await reading)?.file);
+  }
+}
+
+/** Opens a leftover, a copy or an empty file. *Shape*: with what its blocks are, as far as it is known. */
+async function openFile(
+  paths: UpdatePaths,
+  artifact: Artifact,
+  wanted: readonly BlockDigest[],
+  reading: Promise<Source | undefined>,
+): Promise<Source> {
+  const leftover = await readSource(paths.staged, O_RDWR, artifact.blockSizeBytes, isOwnFile);
+  if (leftover !== undefined && isWorthKeeping(wanted, leftover.digests, (await reading)?.digests ?? [])) {
+    return leftover;
+  }
+  await closeQuietly(leftover?.file);
+  await removeIfPresent(paths.staged);
+  const copy = await copyBinary(paths);
+  if (copy !== undefined) return { file: copy, digests: (await reading)?.digests ?? [] };
+  return { file: await open(paths.staged, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o700), digests: [] };
+}
+
+/** Nobody but this user can hold it open for writing or has it under another name. */
+function isOwnFile(stats: Stats): boolean {
+  return (
+    stats.isFile() && stats.uid === process.geteuid?.() && stats.nlink === 1 && (stats.mode & WRITABLE_BY_OTHERS) === 0
+  );
+}
+
+/** *Shape*: `undefined` when the system refused, which must not stop an update that can be fetched. */
+async function readSource(
+  path: string,
+  access: number,
+  blockSizeBytes: number,
+  isUsable: (stats: Stats) => boolean,
+): Promise<Source | undefined> {
+  let file: FileHandle | undefined;
+  try {
+    // A pipe of that name must not make this wait.
+    file = await open(path, access | O_NOFOLLOW | O_NONBLOCK);
+    if (isUsable(await file.stat())) return { file, digests: await digestBlocks(file, blockSizeBytes) };
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+  }
+  await closeQuietly(file);
+  return undefined;
+}
+
+/** *Shape*: `undefined` when it could not be copied, as on a disk that has room for the artifact alone. */
+async function copyBinary(paths: UpdatePaths): Promise<FileHandle | undefined> {
+  try {
+    await copyFile(paths.binary, paths.staged, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    return await open(paths.staged, O_RDWR | O_NOFOLLOW);
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    await removeIfPresent(paths.staged);
+    return undefined;
+  }
+}
+
+async function openReader(
+  path: string,
+  writer: FileHandle,
+): Promise<{ readonly writer: FileHandle; readonly reader: FileHandle }> {
+  try {
+    // Nobody else may run it before it is whole.
+    await writer.chmod(0o700);
+    return { writer, reader: await open(path, O_RDONLY | O_NOFOLLOW) };
+  } catch (error) {
+    await closeQuietly(writer);
+    throw error;
+  }
+}
+
+async function fill(
+  stage: StageFile,
+  { digests }: Source,
+  binary: Source | undefined,
+  wanted: readonly BlockDigest[],
+): Promise<void> {
+  try {
+    const plan = planReuse(wanted, digests, binary?.digests ?? []);
+    await moveBlocks(stage.reader, stage, plan.withinStage, wanted);
+    await stage.adopt(plan.inPlace);
+    if (binary !== undefined) await moveBlocks(binary.file, stage, plan.fromBinary, wanted);
+  } catch (error) {
+    await stage.leave().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function closeQuietly(file: FileHandle | undefined): Promise<void> {
+  await file?.close().catch(() => undefined);
+}
