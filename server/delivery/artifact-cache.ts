@@ -106,6 +106,7 @@ export class ArtifactCache {
       signal.throwIfAborted();
       await writeCache(artifact, path, signal);
       this.#state = { kind: "ready", cache: await this.#readCache(artifact) };
+      log("info", "an artifact's blocks are compressed", { artifact: artifact.artifactPath });
     } catch (error) {
       // Tried again once as much was sent as made it worth this time.
       this.#state = { kind: "absent", uncachedBytes: 0 };
