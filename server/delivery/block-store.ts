@@ -70,7 +70,9 @@ export class BlockStore implements BlockSource, AsyncDisposable {
     if (known !== undefined) return known;
     const cache = new ArtifactCache({
       path: join(this.#parts.folder, name),
-      schedule: (work) => (this.#building = this.#building.then(work)),
+      schedule: (work) => {
+        this.#building = this.#building.then(work);
+      },
       signal: this.#closing.signal,
       log: this.#parts.log,
     });

@@ -53,7 +53,7 @@ export async function deliverBlocks(
   };
   const waitTurn = async <Result>(turn: Promise<Result>): Promise<Result> => {
     using _notices = noticeWaiting(call, parts.clock, parts.limits.waitNoticeMs);
-    return stall.pausedFor(turn);
+    return await stall.pausedFor(turn);
   };
   const asked = await find();
   const mustWait = parts.turns.isFull;

@@ -21,8 +21,8 @@ function contentOf(blocks: readonly ReadBlock[]): Buffer {
   return Buffer.concat(blocks.map(({ plain }) => plain));
 }
 
-async function cachePath({ cacheFolder, caches }: ArtifactFixture): Promise<string> {
-  return join(cacheFolder, (await caches())[0] ?? "no cache");
+async function cachePath(fixture: ArtifactFixture): Promise<string> {
+  return join(fixture.cacheFolder, (await fixture.caches())[0] ?? "no cache");
 }
 
 async function flipByte(path: string, offset: number): Promise<void> {

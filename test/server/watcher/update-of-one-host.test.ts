@@ -10,6 +10,7 @@ import {
 } from "../../../gen/rollcall/v1/agent_pb.js";
 import { HostStatus, JobReason, JobState, Refusal_Reason } from "../../../gen/rollcall/v1/model_pb.js";
 import { NEW_VERSION, OLD_VERSION, startControlPlane, type ControlPlane } from "../../support/control-plane.ts";
+import { plainBlock } from "../../support/plain-block.ts";
 import { refusalOf } from "../../support/refusal-of.ts";
 import { validHello, type ScriptedAgent, type ScriptedStream } from "../../support/scripted-agent.ts";
 
@@ -66,7 +67,7 @@ describe("an update of one host", () => {
     stream.sendProgress({ jobId, phase: UpdatePhase.DOWNLOADING, bytesDone: 0n, bytesTotal: BigInt(artifact.length) });
     const blocks: Buffer[] = [];
     for await (const block of agent.fetchBlocks(jobId, [{ first: 0, count: blockList.length / 32 }])) {
-      blocks.push(Buffer.from((block as FetchBlocksResponse).data));
+      blocks.push(plainBlock(block as FetchBlocksResponse));
     }
     expect(Buffer.concat(blocks).equals(artifact)).toBe(true);
 
