@@ -6,7 +6,7 @@ import { createAccountParts } from "./account-parts.ts";
 import { announceSetupLink, withdrawSetupLink } from "./announce-setup-link.ts";
 import { loadAdminToken } from "./api/admin-token.ts";
 import { ChangeFeed } from "./api/change-feed.ts";
-import { createWebHandler, WEB_SERVICES } from "./api/web-handler.ts";
+import { createWebHandler, UPLOAD_PATHS, WEB_SERVICES } from "./api/web-handler.ts";
 import { listenForWeb } from "./api/web-listener.ts";
 import { systemClock as clock, systemRandom as random } from "./clock-system.ts";
 import { certificateNames, isWebTls, webHostnames, type Config } from "./config.ts";
@@ -203,6 +203,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       handler,
       certificate: isWebTls(config) ? certificate : undefined,
       onlyPeer: config.trustedProxy,
+      clock,
+      uploadPaths: UPLOAD_PATHS,
     }),
   );
   parts.defer(() => serving.stop());

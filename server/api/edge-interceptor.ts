@@ -22,10 +22,10 @@ import type { Caller } from "../domain/caller.ts";
 import { InvalidFieldError, RefusedError, UnavailableError } from "../domain/errors.ts";
 import { toInvalidField, toRefusal } from "../wire/refusal-words.ts";
 import { statusOf } from "../wire/status-codes.ts";
-import { ANONYMOUS, callerKey, type CallerDirectory } from "./caller.ts";
+import { callerKey, type CallerDirectory } from "./caller.ts";
+import { identifyCaller } from "./identify-caller.ts";
 import type { HeldRights, OpenCallers } from "./open-callers.ts";
 import { requestFactsKey } from "./request-facts.ts";
-import { readSessionCookie } from "./session-cookie.ts";
 
 /** What the edge works with. */
 export interface EdgeParts {
@@ -51,32 +51,14 @@ export function createEdgeInterceptor(parts: EdgeParts): Interceptor {
   };
 }
 
-async function identify(callers: CallerDirectory, request: UnaryRequest | StreamRequest): Promise<Caller> {
+function identify(callers: CallerDirectory, request: UnaryRequest | StreamRequest): Promise<Caller> {
   const { header } = request;
-  const facts = request.contextValues.get(requestFactsKey);
-  if (facts.pageOrigin === "foreign")
-    throw new ConnectError("A page of another site sent this request.", Code.PermissionDenied);
-  const authorization = header.get("authorization");
-  if (authorization !== null) {
-    const bearer = /^Bearer ([\x21-\x7e]{1,512})$/.exec(authorization)?.[1];
-    const caller = bearer === undefined ? undefined : await callers.identify(bearer);
-    if (caller === undefined) throw new ConnectError("The token is not valid.", Code.Unauthenticated);
-    return caller;
-  }
-  const secret = readSessionCookie(header.get("cookie"), facts);
-  // An ended session is nobody's: its browser must still be able to sign in.
-  const caller = secret === undefined ? undefined : await callers.identifySession(secret, facts.address);
-  if (caller === undefined) return ANONYMOUS;
-  if (isGrpc(header.get("content-type")))
-    throw new ConnectError("A cookie does not count over gRPC; send a token.", Code.Unauthenticated);
-  if (facts.pageOrigin !== "own")
-    throw new ConnectError("A cookie counts only with an Origin that is this server's.", Code.PermissionDenied);
-  return caller;
-}
-
-/** gRPC itself, which no browser speaks; not gRPC-web. */
-function isGrpc(contentType: string | null): boolean {
-  return contentType !== null && /^application\/grpc(?!-web)/i.test(contentType);
+  const headers = {
+    authorization: header.get("authorization"),
+    cookie: header.get("cookie"),
+    contentType: header.get("content-type"),
+  };
+  return identifyCaller(callers, headers, request.contextValues.get(requestFactsKey));
 }
 
 /** The role that a method asks for. *Throws* ConnectError for one that is served to nobody here. */

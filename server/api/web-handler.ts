@@ -26,6 +26,11 @@ export interface WebHandlerParts extends FleetServiceParts, AccountServiceParts,
 /** Everything that the web listener serves. */
 export const WEB_SERVICES: readonly DescService[] = [FleetService, AccountService, ...STANDARD_SERVICES];
 
+/** Paths of requests that bring more than one message may hold. */
+export const UPLOAD_PATHS: ReadonlySet<string> = new Set([
+  `/${FleetService.typeName}/${FleetService.method.importRelease.name}`,
+]);
+
 /** *Units*: bytes. */
 const MAX_MESSAGE_BYTES = 1_048_576;
 

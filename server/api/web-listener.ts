@@ -11,6 +11,8 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer as createHttp2Server, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
+import type { Clock } from "../domain/clock.ts";
+import { watchBody } from "./body-deadline.ts";
 import { plainAddress } from "./request-facts.ts";
 
 /** Answers one request of either protocol. */
@@ -36,6 +38,9 @@ export interface WebListenOptions {
   /** The only address that may connect, when set. */
   readonly onlyPeer?: string | undefined;
   readonly timeouts?: Partial<WebTimeouts>;
+  readonly clock: Clock;
+  /** Paths whose requests may bring a body of any length, as long as it moves. */
+  readonly uploadPaths?: ReadonlySet<string>;
 }
 
 /** *Units*: milliseconds. */
@@ -43,7 +48,7 @@ export interface WebTimeouts {
   /** From the connection to the end of TLS, or to the first bytes without it. */
   readonly firstBytesMs: number;
   readonly headersMs: number;
-  /** Headers and body of one HTTP/1.1 request. */
+  /** The body of one HTTP/1.1 request; of an upload, UPLOAD_LEAST_BYTES of it. */
   readonly requestMs: number;
 }
 
@@ -55,19 +60,26 @@ export interface WebListener extends AsyncDisposable {
 }
 
 const TIMEOUTS: WebTimeouts = { firstBytesMs: 10_000, headersMs: 10_000, requestMs: 30_000 };
+/** *Units*: bytes that an upload brings in each `requestMs`. */
+const UPLOAD_LEAST_BYTES = 65_536;
 const PREFACE = Buffer.from("PRI * HTTP/2.0");
 
 /** Listens. *Throws* Error when the address can't be bound. */
 export async function listenForWeb(options: WebListenOptions): Promise<WebListener> {
-  const { certificate, handler, onlyPeer } = options;
+  const { certificate, handler, onlyPeer, clock, uploadPaths } = options;
   const timeouts = { ...TIMEOUTS, ...options.timeouts };
   const http1 = createHttpServer(
     {
       headersTimeout: timeouts.headersMs,
-      requestTimeout: timeouts.requestMs,
+      // It would count for every request alike; `watchBody` knows uploads.
+      requestTimeout: 0,
       connectionsCheckingInterval: Math.min(1_000, timeouts.headersMs),
     },
-    handler,
+    (request, response) => {
+      const leastBytes = uploadPaths?.has(request.url ?? "") === true ? UPLOAD_LEAST_BYTES : 0;
+      watchBody(request, clock, { spanMs: timeouts.requestMs, leastBytes });
+      handler(request, response);
+    },
   );
   // It never listens itself, and only then does Node look after its timeouts.
   http1.emit("listening");

@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { get, request as httpsRequest } from "node:https";
 import { connect as connectHttp2 } from "node:http2";
 import { connect as connectTcp } from "node:net";
@@ -10,6 +10,8 @@ import { AccountService } from "../../../gen/rollcall/v1/account_pb.js";
 import { listenForWeb, type WebListener, type WebListenOptions } from "../../../server/api/web-listener.ts";
 import { addUser, PASSWORD } from "../../support/account-fixture.ts";
 import { startControlPlane } from "../../support/control-plane.ts";
+import { realClock } from "../../support/real-clock.ts";
+import { ManualClock } from "../stream/manual-clock.ts";
 import { openResources } from "../stream/open-resources.ts";
 import { authority, leaf } from "../stream/test-listener.ts";
 
@@ -25,6 +27,7 @@ function listen(options: Partial<WebListenOptions> = {}): Promise<WebListener> {
     handler: (request, response) => {
       response.end(`HTTP/${request.httpVersion}`);
     },
+    clock: realClock,
     ...options,
   });
 }
@@ -128,6 +131,39 @@ describe("a client that dawdles is sent away", () => {
     );
     expect(answer).not.toContain("200");
   });
+
+  test("in an upload only once it stops moving", async () => {
+    const clock = new ManualClock();
+    const arrivals = new EventEmitter();
+    let receivedBytes = 0;
+    const until = async (bytes: number): Promise<void> => {
+      while (receivedBytes < bytes) await once(arrivals, "data");
+    };
+    await using web = await listen({
+      clock,
+      timeouts: { requestMs: 400 },
+      uploadPaths: new Set(["/upload"]),
+      handler: (request) =>
+        request.on("data", (chunk: Buffer) => {
+          receivedBytes += chunk.length;
+          arrivals.emit("data");
+        }),
+    });
+    const socket = connectTcp({ port: web.address.port, host: "127.0.0.1" });
+    const closed = once(socket, "close");
+    socket.resume();
+    socket.write("POST /upload HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n");
+    for (let part = 1; part <= 3; part += 1) {
+      socket.write(Buffer.alloc(200_000));
+      await until(part * 200_000);
+      clock.advance(400);
+      expect(socket.destroyed).toBe(false);
+    }
+    socket.write(Buffer.alloc(1_000));
+    await until(601_000);
+    clock.advance(400);
+    await closed;
+  });
 });
 
 test("only the trusted proxy may connect", async () => {
@@ -163,7 +199,7 @@ describe("a server on a network", () => {
     expect(answer.status).toBe(200);
     expect(answer.headers["set-cookie"]).toEqual([
       expect.stringMatching(
-        /^__Host-rollcall_session=rc_session_[\w-]{43}; Path=\/; Max-Age=604800; HttpOnly; SameSite=Strict; Secure$/,
+        /^__Host-rollcall_session=rc_session_[\w-]{43}; Path=\/; Max-Age=60(?:4800|47\d\d); HttpOnly; SameSite=Strict; Secure$/,
       ),
     ]);
     expect(answer.headers).toMatchObject({
