@@ -3,12 +3,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import type { DescService } from "@bufbuild/protobuf";
 import { createContextValues } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { compressionBrotli, compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import { AccountService } from "../../gen/rollcall/v1/account_pb.js";
 import { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
 import type { ServingStatus } from "../wire/serving-status.ts";
 import { STANDARD_SERVICES } from "../wire/standard-services.ts";
 import { createAccountService, type AccountServiceParts } from "./account-service.ts";
+import { checkBodies } from "./check-bodies.ts";
 import { createEdgeInterceptor, type EdgeParts } from "./edge-interceptor.ts";
 import { createFleetService, type FleetServiceParts } from "./fleet-service.ts";
 import { plainAddress, readRequestFacts, requestFactsKey, type Reach } from "./request-facts.ts";
@@ -33,6 +34,7 @@ export const UPLOAD_PATHS: ReadonlySet<string> = new Set([
 
 /** *Units*: bytes. */
 const MAX_MESSAGE_BYTES = 1_048_576;
+const COMPRESSIONS = [compressionGzip, compressionBrotli];
 
 /** Nothing that is served here is a page yet, so a browser that shows it may load and frame nothing. */
 const CONTENT_SECURITY_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -49,10 +51,14 @@ export function createWebHandler(parts: WebHandlerParts): RequestHandler {
       router.service(FleetService, createFleetService(parts));
       router.service(AccountService, createAccountService(parts));
       routeStandardServices(router, WEB_SERVICES, parts.serving);
+      checkBodies(router, { readMaxBytes: MAX_MESSAGE_BYTES, compressions: COMPRESSIONS });
     },
     interceptors: [createEdgeInterceptor(parts)],
     contextValues: (request) => createContextValues().set(requestFactsKey, factsOf(request)),
     readMaxBytes: MAX_MESSAGE_BYTES,
+    acceptCompression: [...COMPRESSIONS],
+    // A misspelt field is a mistake to be told of, not one to pass over.
+    jsonOptions: { ignoreUnknownFields: false },
     fallback: (_request, response) => answer(response as ServerResponse, 404, "not found"),
   });
   return (request, anyResponse) => {
