@@ -51,7 +51,7 @@ export default {
       from: {
         orphan: true,
         path: "^(?:server|agent|web|gen|test)/",
-        pathNot: ["\\.test\\.ts$", "\\.d\\.ts$", "(?:^|/)main\\.ts$", "^gen/(?:rollcall|grpc)/"],
+        pathNot: ["\\.test\\.ts$", "\\.d\\.ts$", "(?:^|/)main\\.ts$", "^web/public/", "^gen/(?:rollcall|grpc)/"],
       },
       to: {},
     },

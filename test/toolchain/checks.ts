@@ -15,9 +15,10 @@ function command(name: string, line: string): Check {
 /** Every check of `npm run check`, the longest first. */
 export const CHECKS: readonly Check[] = [
   command("types", "tsc --noEmit -p ."),
+  command("types of the dashboard", "svelte-check --tsconfig web/tsconfig.json --fail-on-warnings --output human"),
   command("typed lint rules", "oxlint"),
   command("format and lint", "biome check --error-on-warnings --max-diagnostics=200"),
-  command("layers", "depcruise --config .dependency-cruiser.mjs --output-type err server agent gen test"),
+  command("layers", "depcruise --config .dependency-cruiser.mjs --output-type err server agent web gen test"),
   command("nothing unused", "knip --no-progress"),
   { name: "generated code current", run: checkGeneratedCode },
   command("proto lint", "buf lint"),

@@ -1,11 +1,12 @@
 /**
- * Every npm script starts here: `node test/toolchain/run.mjs FILE.ts [ARGUMENT …]`.
+ * Every npm script starts here: `node test/toolchain/run.mjs [--dashboard] FILE.ts [ARGUMENT …]`.
  *
  * It runs under whatever Node the machine has (20 or newer) and needs no
  * dependency. It refuses a machine that the project does not support, installs
  * what package-lock.json names when node_modules does not match it, and runs
  * FILE.ts under the Node of node_modules, which strips types by itself. Standard
- * streams, signals and the exit status pass through.
+ * streams, signals and the exit status pass through. With `--dashboard` it brings the
+ * built dashboard up to date before.
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
@@ -15,7 +16,8 @@ import { ensureInstalled } from "./install.mjs";
 import { findUnsupported } from "./supported-machine.mjs";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const [script, ...scriptArguments] = process.argv.slice(2);
+const needsDashboard = process.argv[2] === "--dashboard";
+const [script, ...scriptArguments] = process.argv.slice(needsDashboard ? 3 : 2);
 
 process.exitCode = await main();
 
@@ -28,13 +30,14 @@ async function main() {
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error), 1);
   }
-  return runUnderOwnNode();
+  const built = needsDashboard ? await runUnderOwnNode("web/build/main.ts", []) : 0;
+  return built === 0 ? runUnderOwnNode(script, scriptArguments) : built;
 }
 
 /** @returns {Promise<number>} the child's exit status, 128 + n when signal n ended it */
-function runUnderOwnNode() {
+function runUnderOwnNode(file, fileArguments) {
   const bin = join(root, "node_modules", ".bin");
-  const child = spawn(join(bin, "node"), [join(root, script), ...scriptArguments], {
+  const child = spawn(join(bin, "node"), [join(root, file), ...fileArguments], {
     stdio: "inherit",
     env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ""}` },
   });

@@ -1,0 +1,164 @@
+/**
+ * Which hosts are shown, and in which order: read from the address, so that a view can
+ * be sent to somebody, kept as a bookmark, and gone back to.
+ */
+import { HostStatus, type Host } from "../../../gen/rollcall/v1/model_pb.js";
+import { isFailure, isOpen } from "../words/job-words.ts";
+import { toMs } from "../words/times.ts";
+import { compareHosts } from "./fleet-model.ts";
+
+/** Filters by what is wrong, or going on. */
+export const UPDATE_FILTERS = ["behind", "failing", "updating"] as const;
+export type UpdateFilter = (typeof UPDATE_FILTERS)[number];
+export const STATUS_FILTERS = ["online", "offline"] as const;
+export type StatusFilter = (typeof STATUS_FILTERS)[number];
+export const SORT_KEYS = ["name", "platform", "version", "status", "last_seen"] as const;
+export type SortKey = (typeof SORT_KEYS)[number];
+
+/** The whole of a view. */
+export interface HostQuery {
+  readonly search: string;
+  readonly updates: readonly UpdateFilter[];
+  readonly status: readonly StatusFilter[];
+  readonly platforms: readonly string[];
+  readonly versions: readonly string[];
+  readonly sort: SortKey;
+  readonly isDescending: boolean;
+}
+
+/** Every host, by name. */
+export const EVERY_HOST: HostQuery = {
+  search: "",
+  updates: [],
+  status: [],
+  platforms: [],
+  versions: [],
+  sort: "name",
+  isDescending: false,
+};
+
+/** Reads a view from an address's query. Values that nobody knows are left out. */
+export function readHostQuery(query: URLSearchParams): HostQuery {
+  const sort = query.get("sort") ?? "name";
+  const key = SORT_KEYS.find((name) => name === sort.replace(/^-/, ""));
+  return {
+    search: query.get("q")?.trim() ?? "",
+    updates: listOf(query, "updates", UPDATE_FILTERS),
+    status: listOf(query, "status", STATUS_FILTERS),
+    platforms: wordsOf(query, "platform"),
+    versions: wordsOf(query, "version"),
+    sort: key ?? "name",
+    isDescending: key !== undefined && sort.startsWith("-"),
+  };
+}
+
+/** The query part of an address that shows this view. Defaults are left out. *Shape*: empty, or begins with `?`. */
+export function writeHostQuery(view: HostQuery): string {
+  const query = new URLSearchParams();
+  const put = (name: string, values: readonly string[]): void => {
+    if (values.length > 0) query.set(name, values.join(","));
+  };
+  put("updates", view.updates);
+  put("status", view.status);
+  put("platform", view.platforms);
+  put("version", view.versions);
+  if (view.search !== "") query.set("q", view.search);
+  const sort = `${view.isDescending ? "-" : ""}${view.sort}`;
+  if (sort !== "name") query.set("sort", sort);
+  const text = query.toString().replaceAll("%2C", ",");
+  return text === "" ? "" : `?${text}`;
+}
+
+function listOf<Word extends string>(query: URLSearchParams, name: string, known: readonly Word[]): readonly Word[] {
+  const given = wordsOf(query, name);
+  return known.filter((word) => given.includes(word));
+}
+
+function wordsOf(query: URLSearchParams, name: string): readonly string[] {
+  return [...new Set((query.get(name) ?? "").split(",").filter((word) => word !== ""))];
+}
+
+/** True when a view shows less than every host. */
+export function isFiltered(view: HostQuery): boolean {
+  return (
+    view.search !== "" || [view.updates, view.status, view.platforms, view.versions].some((list) => list.length > 0)
+  );
+}
+
+/** True while a host's last update went wrong and nothing has overtaken that. */
+export function isFailing(host: Host): boolean {
+  const job = host.latestJob;
+  return job !== undefined && isFailure(job.state) && host.agentVersion !== job.toVersion;
+}
+
+const UPDATE_TESTS: Readonly<Record<UpdateFilter, (host: Host) => boolean>> = {
+  behind: (host) => host.updateAvailable,
+  failing: isFailing,
+  updating: (host) => host.latestJob !== undefined && isOpen(host.latestJob.state),
+};
+
+/** The hosts that a view shows, in its order. `ordered` is by name already. */
+export function selectHosts(ordered: readonly Host[], view: HostQuery): readonly Host[] {
+  const words = view.search.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = ordered.filter(
+    (host) =>
+      (view.updates.length === 0 || view.updates.some((filter) => UPDATE_TESTS[filter](host))) &&
+      (view.status.length === 0 || view.status.includes(host.status === HostStatus.ONLINE ? "online" : "offline")) &&
+      (view.platforms.length === 0 || view.platforms.includes(host.platform)) &&
+      (view.versions.length === 0 || view.versions.includes(host.agentVersion)) &&
+      words.every((word) => host.hostname.toLowerCase().includes(word) || host.id.startsWith(word)),
+  );
+  return sortHosts(found, view);
+}
+
+const versions = new Intl.Collator("en", { numeric: true });
+
+const COMPARE: Readonly<Record<SortKey, (a: Host, b: Host) => number>> = {
+  name: compareHosts,
+  platform: (a, b) => (a.platform < b.platform ? -1 : a.platform > b.platform ? 1 : 0),
+  version: (a, b) => versions.compare(a.agentVersion, b.agentVersion),
+  status: (a, b) => a.status - b.status,
+  last_seen: (a, b) => lastSeen(b) - lastSeen(a),
+};
+
+function lastSeen(host: Host): number {
+  return host.status === HostStatus.ONLINE ? Number.MAX_SAFE_INTEGER : (toMs(host.lastSeenAt) ?? 0);
+}
+
+function sortHosts(hosts: readonly Host[], { sort, isDescending }: HostQuery): readonly Host[] {
+  if (sort === "name") return isDescending ? hosts.toReversed() : hosts;
+  // Stable: hosts that are alike stay by name, whichever way.
+  const sign = isDescending ? -1 : 1;
+  return hosts.toSorted((a, b) => sign * COMPARE[sort](a, b));
+}
+
+/** How many hosts each choice of a filter would show on its own. */
+export interface HostTally {
+  readonly behind: number;
+  readonly offline: number;
+  readonly failing: number;
+  /** By name, the most frequent first. */
+  readonly platforms: readonly (readonly [name: string, hosts: number])[];
+  readonly versions: readonly (readonly [name: string, hosts: number])[];
+}
+
+/** Counts what the filters offer. */
+export function tallyHosts(hosts: readonly Host[]): HostTally {
+  const platforms = new Map<string, number>();
+  const found = new Map<string, number>();
+  let behind = 0;
+  let offline = 0;
+  let failing = 0;
+  for (const host of hosts) {
+    platforms.set(host.platform, (platforms.get(host.platform) ?? 0) + 1);
+    if (host.agentVersion !== "") found.set(host.agentVersion, (found.get(host.agentVersion) ?? 0) + 1);
+    if (host.updateAvailable) behind += 1;
+    if (host.status === HostStatus.OFFLINE) offline += 1;
+    if (isFailing(host)) failing += 1;
+  }
+  return { behind, offline, failing, platforms: byCount(platforms), versions: byCount(found) };
+}
+
+function byCount(counts: ReadonlyMap<string, number>): readonly (readonly [string, number])[] {
+  return [...counts].toSorted((a, b) => b[1] - a[1] || versions.compare(b[0], a[0]));
+}

@@ -1,0 +1,63 @@
+import { parseRoute, type Route } from "./routes.ts";
+
+/** Where in the page somebody was, kept with each entry of the history. */
+interface Place {
+  readonly scrollY: number;
+}
+
+/** The address bar as state: what it shows, and how to go elsewhere. */
+export class Router {
+  #url: URL = $state.raw(new URL(location.href));
+  readonly pathname: string = $derived(this.#url.pathname);
+  readonly route: Route = $derived(parseRoute(this.pathname));
+  readonly query: URLSearchParams = $derived(this.#url.searchParams);
+  readonly fragment: string = $derived(this.#url.hash.slice(1));
+  /** Rises with each change of page, also back and forth; pages of one kind count as one. */
+  readonly pageKey: string = $derived("hostId" in this.route ? this.route.hostId : this.route.page);
+
+  /** Starts to follow the browser. Returns the end of it. */
+  follow(): () => void {
+    history.scrollRestoration = "manual";
+    const popped = (event: PopStateEvent): void => {
+      this.#url = new URL(location.href);
+      const place = event.state as Place | null;
+      requestAnimationFrame(() => scrollTo(0, place?.scrollY ?? 0));
+    };
+    const clicked = (event: MouseEvent): void => this.#followLink(event);
+    addEventListener("popstate", popped);
+    document.addEventListener("click", clicked);
+    return () => {
+      removeEventListener("popstate", popped);
+      document.removeEventListener("click", clicked);
+    };
+  }
+
+  /** Goes to another page, as a new entry of the history. */
+  go(href: string): void {
+    const url = new URL(href, location.href);
+    if (url.href === location.href) return;
+    history.replaceState({ scrollY } satisfies Place, "");
+    history.pushState({ scrollY: 0 } satisfies Place, "", url);
+    const samePage = url.pathname === this.#url.pathname;
+    this.#url = url;
+    if (!samePage) requestAnimationFrame(() => scrollTo(0, 0));
+  }
+
+  /** Changes this entry's address, as typing into a search field does. */
+  replace(href: string): void {
+    const url = new URL(href, location.href);
+    history.replaceState(history.state, "", url);
+    this.#url = url;
+  }
+
+  /** A plain click on a link of ours stays in the page; the browser does all others. */
+  #followLink(event: MouseEvent): void {
+    if (event.defaultPrevented || event.button !== 0) return;
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const link = event.target instanceof Element ? event.target.closest("a") : null;
+    if (link === null || link.target !== "" || link.hasAttribute("download")) return;
+    if (link.origin !== location.origin || link.getAttribute("href")?.startsWith("#") === true) return;
+    event.preventDefault();
+    this.go(link.href);
+  }
+}
