@@ -34,6 +34,7 @@ const PREHASHED_ALGORITHM = "ED";
 const KEY_ID_BYTES = 8;
 const ED25519_KEY_BYTES = 32;
 const ED25519_SIGNATURE_BYTES = 64;
+const UNTRUSTED_COMMENT = "untrusted comment:";
 const TRUSTED_COMMENT = "trusted comment: ";
 /** What DER puts before the 32 bytes of an Ed25519 public key. *Source*: RFC 8410. */
 const DER_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
@@ -46,6 +47,14 @@ export function parsePublicKey(text: string): PublicKey {
     throw new Error(`${JSON.stringify(line.slice(0, 80))} is no minisign public key`);
   const der = Buffer.concat([DER_PREFIX, bytes.subarray(2 + KEY_ID_BYTES)]);
   return { keyId: readKeyId(bytes), text: line, key: createPublicKey({ key: der, format: "der", type: "spki" }) };
+}
+
+/** Parses public key files that stand one after another in one file. *Throws* Error, also when there is none. */
+export function parsePublicKeys(text: string): readonly PublicKey[] {
+  const lines = text.split(/\r?\n/).map((line) => line.trim());
+  const keys = lines.filter((line) => line !== "" && !line.startsWith(UNTRUSTED_COMMENT));
+  if (keys.length === 0) throw new Error("there is no minisign public key");
+  return keys.map(parsePublicKey);
 }
 
 /** Parses a signature file without verifying anything. *Throws* Error. */

@@ -1,0 +1,10 @@
+/** What the publisher's tools take from the machine they run on. */
+export interface Workbench {
+  /** Wall time, for people who read a document's date; nothing is decided by it. */
+  readonly now: () => Date;
+  /** Bytes that nobody can guess. */
+  readonly randomBytes: (count: number) => Buffer;
+  readonly print: (line: string) => void;
+  /** Asks the person at the terminal without showing what is typed. */
+  readonly askPassword: (question: string) => Promise<string>;
+}
