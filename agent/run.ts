@@ -13,7 +13,7 @@ import type { Log } from "./log.ts";
 import { AGENT_PACKAGE, ownVersion } from "./own-version.ts";
 import { OWN_ROOTS, OWN_SEQUENCE } from "./own-trust.ts";
 import { createSourcesPlatform } from "./sources-platform.ts";
-import { openChannel } from "./stream/channel.ts";
+import { HeadStart } from "./stream/head-start.ts";
 import { runSessionLoop } from "./stream/session-loop.ts";
 import { createTrustFile } from "./updater/trust-file.ts";
 import { openTrustStore, type TrustStore } from "./updater/trust-store.ts";
@@ -32,6 +32,7 @@ export async function runAgent(
   const config = await loadConfig(paths.configPath);
   const roots = await loadRoots(config, paths.configPath);
   const identity = await loadIdentity(paths.stateDir);
+  using headStart = new HeadStart(config.servers, roots);
   const version = ownVersion();
   const trust = await openTrust(paths.stateDir, log);
   const platform = openPlatform(paths, version, trust, clock);
@@ -67,7 +68,7 @@ export async function runAgent(
   const loop = runSessionLoop(
     {
       servers: config.servers,
-      openChannel: (server) => openChannel(server, roots),
+      openChannel: (server) => headStart.openChannel(server),
       credential: () => credentials.current,
       hello: () => createHello(facts, runner.hello(), trust),
       isUrgent: () => runner.isUrgent,

@@ -11,6 +11,7 @@ export function createSourcesPlatform(): UpdatePlatform {
   return {
     name: `${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`,
     settle: async () => ({ kind: "none" }),
+    prepare: async () => undefined,
     preflight: async () => refuse(),
     openStage: async () => refuse(),
     probe: async () => refuse(),

@@ -1,6 +1,7 @@
 import { isAbsolute } from "node:path";
 import type { Clock } from "../clock.ts";
 import { readBootMoment } from "./boot-moment.ts";
+import { openBinary, takeStock, type BlockStock } from "./block-source.ts";
 import { confirmUpdate } from "./confirm.ts";
 import { removeIfPresent } from "./durable-file.ts";
 import { digestFile, type FileDigest } from "./file-digest.ts";
@@ -16,6 +17,8 @@ import { updatePaths, type UpdatePaths } from "./update-paths.ts";
 import type { Artifact, Settlement, Stage, SwapOrder, UpdatePlatform } from "./update-platform.ts";
 
 const PROBE_LIMIT_MS = 10_000;
+/** Of every release so far. *Units*: bytes. */
+const USUAL_BLOCK_BYTES = 64 * 1024;
 
 /** Where an agent and its state are, and what it is. */
 export interface PlatformOptions {
@@ -44,6 +47,7 @@ class LinuxPlatform implements UpdatePlatform {
   readonly #options: PlatformOptions;
   readonly #paths: UpdatePaths;
   #stage: StageFile | undefined;
+  #stock: Promise<BlockStock | undefined> | undefined;
   #ownDigest: Promise<FileDigest> | undefined;
 
   constructor(options: PlatformOptions) {
@@ -55,6 +59,11 @@ class LinuxPlatform implements UpdatePlatform {
     return settleUpdate(this.#paths, this.#options.trust, this.#options.ownVersion);
   }
 
+  async prepare(): Promise<void> {
+    this.#stock ??= takeStock(this.#paths.binary, USUAL_BLOCK_BYTES);
+    await this.#stock;
+  }
+
   preflight(artifact: Artifact, reserveBytes: number): Promise<void> {
     return checkPreflight(this.#paths, this.name, artifact, reserveBytes);
   }
@@ -62,7 +71,9 @@ class LinuxPlatform implements UpdatePlatform {
   async openStage(artifact: Artifact, blockDigests: readonly Buffer[]): Promise<Stage> {
     await this.leave();
     const wanted = blockDigests.map((digest) => digest.toString("hex"));
-    this.#stage = await openStage(this.#paths, this.name, artifact, wanted);
+    const reading = openBinary(this.#paths.binary, artifact.blockSizeBytes, await this.#stock);
+    reading.catch(() => undefined);
+    this.#stage = await openStage(this.#paths, this.name, artifact, wanted, reading);
     return this.#stage;
   }
 

@@ -3,7 +3,7 @@
  * host has. In this order, the first that can be had:
  *
  * - what an earlier attempt left, when it holds a block that the running binary does not;
- * - a copy of the running binary, made by the kernel while its blocks are digested;
+ * - a copy of the running binary, made by the kernel while its blocks are digested, if they are not known yet;
  * - an empty file.
  *
  * Then blocks that stand elsewhere, in that file or in the binary, go to their
@@ -11,9 +11,10 @@
  * are: no block of it counts but by its sha256, and the whole file is digested once
  * more before it runs. Whatever cannot be read or copied here is fetched.
  */
-import { constants, type Stats } from "node:fs";
+import { constants } from "node:fs";
 import { copyFile, open, type FileHandle } from "node:fs/promises";
-import { digestBlocks, type BlockDigest } from "./block-digests.ts";
+import type { BlockDigest } from "./block-digests.ts";
+import { closeQuietly, openLeftover, type BlockSource } from "./block-source.ts";
 import { stageFailure } from "./disk-failure.ts";
 import { removeIfPresent } from "./durable-file.ts";
 import { moveBlocks } from "./move-blocks.ts";
@@ -23,24 +24,21 @@ import { systemErrorCode } from "./system-error.ts";
 import type { UpdatePaths } from "./update-paths.ts";
 import type { Artifact } from "./update-platform.ts";
 
-/** An open file and its blocks. */
-interface Source {
-  readonly file: FileHandle;
-  readonly digests: readonly BlockDigest[];
-}
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 
-const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
-const WRITABLE_BY_OTHERS = 0o022;
-
-/** Opens a stage for `artifact`, whose blocks have these digests. *Throws* UpdateError. */
+/**
+ * Opens a stage for `artifact`, whose blocks are `wanted`. The binary may still be
+ * read meanwhile; it is closed in the end.
+ *
+ * *Throws* UpdateError.
+ */
 export async function openStage(
   paths: UpdatePaths,
   platform: string,
   artifact: Artifact,
   wanted: readonly BlockDigest[],
+  reading: Promise<BlockSource | undefined>,
 ): Promise<StageFile> {
-  const reading = readSource(paths.binary, O_RDONLY, artifact.blockSizeBytes, (stats) => stats.isFile());
-  reading.catch(() => undefined);
   try {
     const found = await openFile(paths, artifact, wanted, reading);
     const stage = new StageFile(paths, platform, artifact, await openReader(paths.staged, found.file));
@@ -58,9 +56,9 @@ async function openFile(
   paths: UpdatePaths,
   artifact: Artifact,
   wanted: readonly BlockDigest[],
-  reading: Promise<Source | undefined>,
-): Promise<Source> {
-  const leftover = await readSource(paths.staged, O_RDWR, artifact.blockSizeBytes, isOwnFile);
+  reading: Promise<BlockSource | undefined>,
+): Promise<BlockSource> {
+  const leftover = await openLeftover(paths.staged, artifact.blockSizeBytes);
   if (leftover !== undefined && isWorthKeeping(wanted, leftover.digests, (await reading)?.digests ?? [])) {
     return leftover;
   }
@@ -69,32 +67,6 @@ async function openFile(
   const copy = await copyBinary(paths);
   if (copy !== undefined) return { file: copy, digests: (await reading)?.digests ?? [] };
   return { file: await open(paths.staged, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o700), digests: [] };
-}
-
-/** Nobody but this user can hold it open for writing or has it under another name. */
-function isOwnFile(stats: Stats): boolean {
-  return (
-    stats.isFile() && stats.uid === process.geteuid?.() && stats.nlink === 1 && (stats.mode & WRITABLE_BY_OTHERS) === 0
-  );
-}
-
-/** *Shape*: `undefined` when the system refused, which must not stop an update that can be fetched. */
-async function readSource(
-  path: string,
-  access: number,
-  blockSizeBytes: number,
-  isUsable: (stats: Stats) => boolean,
-): Promise<Source | undefined> {
-  let file: FileHandle | undefined;
-  try {
-    // A pipe of that name must not make this wait.
-    file = await open(path, access | O_NOFOLLOW | O_NONBLOCK);
-    if (isUsable(await file.stat())) return { file, digests: await digestBlocks(file, blockSizeBytes) };
-  } catch (error) {
-    if (systemErrorCode(error) === undefined) throw error;
-  }
-  await closeQuietly(file);
-  return undefined;
 }
 
 /** *Shape*: `undefined` when it could not be copied, as on a disk that has room for the artifact alone. */
@@ -125,8 +97,8 @@ async function openReader(
 
 async function fill(
   stage: StageFile,
-  { digests }: Source,
-  binary: Source | undefined,
+  { digests }: BlockSource,
+  binary: BlockSource | undefined,
   wanted: readonly BlockDigest[],
 ): Promise<void> {
   try {
@@ -138,8 +110,4 @@ async function fill(
     await stage.leave().catch(() => undefined);
     throw error;
   }
-}
-
-async function closeQuietly(file: FileHandle | undefined): Promise<void> {
-  await file?.close().catch(() => undefined);
 }

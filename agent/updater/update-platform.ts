@@ -2,6 +2,7 @@
  * What an update asks of the operating system. The order of calls is
  *
  *     settle (once, at start)
+ *     prepare (while there is nothing else to do)
  *     preflight → openStage → write … → complete → probe, untilDurable → (commit) → swap → exit 0
  *     leave or discard (whenever a stage is dropped)
  *
@@ -65,6 +66,8 @@ export interface UpdatePlatform {
   readonly name: string;
   /** Reads what the last update left behind and tidies it. Called once, before the first Hello. */
   settle(): Promise<Settlement>;
+  /** Does ahead of an update what else it would have to wait for. May be left out, and called again. */
+  prepare(): Promise<void>;
   /** Throws UpdateError (preflight_*) when the binary could not be replaced here, before a byte is fetched. */
   preflight(artifact: Artifact, reserveBytes: number): Promise<void>;
   /** Opens a stage with every block in place that this host has already. `blockDigests` are the artifact's, in order. */

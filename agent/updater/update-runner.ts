@@ -126,6 +126,7 @@ export class UpdateRunner implements AsyncDisposable {
     if (this.#untold !== undefined) this.#report(this.#untold);
     this.#reportState();
     const jobId = this.#unconfirmedJobId;
+    this.#work = this.#work.then(() => this.#options.platform.prepare());
     if (jobId !== undefined) this.#confirming = this.#confirming.then(() => this.#confirm(jobId));
   }
 

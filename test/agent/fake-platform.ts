@@ -39,6 +39,8 @@ export class FakePlatform implements UpdatePlatform {
     return { kind: "none" };
   }
 
+  async prepare(): Promise<void> {}
+
   async preflight(): Promise<void> {
     await this.#reach("preflight");
   }
