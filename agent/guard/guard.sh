@@ -1,0 +1,345 @@
+#!/bin/sh
+# The guard: puts the version before an update back when the new one does not
+# come to life. It needs nothing of the new version: a shell and coreutils, and
+# util-linux for the lock.
+#
+#   guard.sh watch   BINARY STATE_DIR CONFIG    every 5 s, by a timer
+#   guard.sh stopped BINARY STATE_DIR CONFIG    whenever the agent ended (ExecStopPost)
+#
+# It acts only while the agent's journal says `unconfirmed`:
+#
+#   the new version crashed three times             -> restore: crashed
+#   no confirmation for 45 s since the swap, or
+#   since it was first seen in a later boot         -> ask .old whether it reaches the server
+#     it does not                                   -> the new version stays; ask again in 30 s
+#     it does, for the first time since it did not  -> the new version gets another 45 s
+#     it does                                       -> look again after 10 s, then
+#                                                      restore: not_confirmed, server_unreachable
+#
+# To restore: the binary must be the journal's `to` and .old its `from`, by
+# sha256; then the file `verdict` is linked, which fails once the agent has
+# confirmed; then .old gets a second name, which takes the binary's place by
+# rename, so that a whole binary stands there throughout and .old stays. The
+# journal is the agent's: at its next start it finds the verdict and tells it.
+# Killed anywhere in between, the next look goes on from the verdict.
+#
+# A journal that is torn, foreign or a symbolic link means: do nothing. Nothing
+# is ever sourced. Times are those of /proc/uptime within one boot: the wall
+# clock may jump. It runs as the agent's own user: what that user may not touch,
+# it cannot either.
+#
+# shellcheck disable=SC2154 # read_lines sets v_KEY
+set -u
+umask 077
+LC_ALL=C
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+
+PATIENCE_MS=45000
+NEXT_QUESTION_MS=30000
+SECOND_LOOK_S=10
+REACH_LIMIT_S=8
+STOP_LIMIT_S=5
+CRASHES=3
+# Between a crash and the next start: a crash loop may not eat the machine.
+PAUSE_UNCONFIRMED_S=1
+PAUSE_S=5
+
+say() { # PRIORITY SENTENCE: as the journal of systemd reads it
+  printf '<%s>rollcall-agent-guard: %s\n' "$1" "$2" >&2
+}
+
+is_file() { [ -f "$1" ] && [ ! -L "$1" ]; }
+
+is_word() {
+  case $1 in '' | *[!0-9A-Za-z.+_-]*) return 1 ;; esac
+  [ "${#1}" -le 128 ]
+}
+
+is_count() {
+  case $1 in '' | *[!0-9]* | 0?*) return 1 ;; esac
+  [ "${#1}" -le 16 ]
+}
+
+is_digest() {
+  case $1 in *[!0-9a-f]*) return 1 ;; esac
+  [ "${#1}" -eq 64 ]
+}
+
+digest() { # FILE: nothing for what is no regular file
+  is_file "$1" && sha256sum <"$1" | cut -c 1-64
+}
+
+# Reads a file that holds exactly the lines "KEY value", in this order, and "end".
+# Sets v_KEY. Bytes that `read` would swallow show when the text is written again.
+read_lines() { # FILE KEY...
+  is_file "$1" || return 1
+  lines_file=$1
+  shift
+  lines_text=
+  {
+    for key in "$@"; do
+      IFS=' ' read -r found value || return 1
+      [ "$found" = "$key" ] && is_word "$value" || return 1
+      eval "v_$key=\$value"
+      lines_text="$lines_text$key $value
+"
+    done
+    IFS= read -r found && [ "$found" = end ] || return 1
+  } <"$lines_file" || return 1
+  [ "$(printf '%send\n' "$lines_text" | sha256sum)" = "$(sha256sum <"$lines_file")" ]
+}
+
+# What the agent is in the middle of. Sets job, from, to, swapped_boot, swapped_ms, change.
+is_unconfirmed() {
+  is_file "$journal" || return 1
+  # Nearly every look ends here, before any other program is started.
+  { read -r _ && read -r _ v_state; } <"$journal" && [ "$v_state" = unconfirmed ] || return 1
+  read_lines "$journal" format state job from to from_version to_version sequence boot_id uptime_ms reason || return 1
+  [ "$v_format" = 1 ] && [ "$v_state" = unconfirmed ] && is_digest "$v_from" && is_digest "$v_to" || return 1
+  [ "$v_from" != "$v_to" ] && is_count "$v_uptime_ms" && is_count "$v_sequence" || return 1
+  job=$v_job from=$v_from to=$v_to swapped_boot=$v_boot_id swapped_ms=$v_uptime_ms
+  change="$v_to_version was rolled back to $v_from_version"
+}
+
+# What was decided about this job. Sets decision: confirmed, restored, none, or other for another job's or a torn one.
+read_verdict() { # FILE
+  decision=none
+  if [ -e "$1" ] || [ -L "$1" ]; then decision=other; fi
+  read_lines "$1" decision job reason || return 0
+  [ "$v_job" = "$job" ] || return 0
+  case $v_decision in confirmed | restored) decision=$v_decision ;; esac
+}
+
+# This boot, and the time since it began. Sets boot, now_ms.
+read_moment() {
+  read -r boot </proc/sys/kernel/random/boot_id
+  read -r uptime _ </proc/uptime
+  hundredths=${uptime#*.}
+  # Not read as octal.
+  now_ms=$((${uptime%.*} * 1000 + 1$hundredths * 10 - 1000))
+}
+
+# What earlier looks at this job found: the time from which it waits in this boot, crashes in any. Not durable: at
+# worst it is found again. Sets since_ms, crashes, finding, and is_seen once it knows since when to wait.
+read_record() {
+  crashes=0 finding=none since_ms=$now_ms is_seen=no
+  if [ "$boot" = "$swapped_boot" ]; then since_ms=$swapped_ms is_seen=yes; fi
+  read_lines "$record" job boot_id since_ms crashes finding || return 0
+  [ "$v_job" = "$job" ] && is_count "$v_crashes" && is_count "$v_since_ms" || return 0
+  crashes=$v_crashes
+  [ "$v_boot_id" = "$boot" ] || return 0
+  since_ms=$v_since_ms finding=$v_finding is_seen=yes
+}
+
+write_record() {
+  write_new "$record.tmp" \
+    "job $job" "boot_id $boot" "since_ms $since_ms" "crashes $crashes" "finding $finding" end &&
+    mv -fT "$record.tmp" "$record"
+}
+
+write_new() { # FILE LINE...: never through a symbolic link
+  rm -f "$1" || return 1
+  new_file=$1
+  shift
+  (set -C && printf '%s\n' "$@" >"$new_file")
+}
+
+# One guard at a time decides and restores: the timer's and the one after a crash may meet.
+lock() { exec 9<"$state_dir" && flock -w 30 9; }
+
+# Links the verdict. Fails when the agent's confirmation stands.
+decide() { # REASON
+  write_new "$verdict.guard" 'decision restored' "job $job" "reason $1" end && sync "$verdict.guard" || return 1
+  link_verdict
+  decided=$?
+  rm -f "$verdict.guard"
+  sync "$state_dir" && return "$decided"
+}
+
+link_verdict() {
+  ln -T "$verdict.guard" "$verdict" 2>/dev/null && return 0
+  read_verdict "$verdict"
+  case $decision in
+  restored) return 0 ;;
+  other) ;;
+  *) return 1 ;;
+  esac
+  # Another job's. Moved aside before it is deleted: the agent's own may have come in its place by now.
+  mv -fT "$verdict" "$verdict.other" || return 1
+  read_verdict "$verdict.other"
+  case $decision in
+  confirmed) mv -T "$verdict.other" "$verdict" && return 1 ;;
+  *) rm -f "$verdict.other" && ln -T "$verdict.guard" "$verdict" ;;
+  esac
+}
+
+# Whether the files are those of the journal. Sets standing: to, from, other.
+read_standing() {
+  case $(digest "$binary") in
+  "$to") standing=to ;;
+  "$from") standing=from ;;
+  *) standing=other ;;
+  esac
+}
+
+is_predecessor_kept() { [ "$(digest "$binary.old")" = "$from" ]; }
+
+restore() { # REASON
+  lock && is_unconfirmed && read_standing && [ "$standing" = to ] && is_predecessor_kept && decide "$1" || return 1
+  put_back
+}
+
+# A guard that stood still for long may wake up in another update: all is asked again.
+put_back() {
+  wanted=$job
+  is_unconfirmed && [ "$job" = "$wanted" ] && read_verdict "$verdict" && [ "$decision" = restored ] || return 1
+  rm -f "$binary.restore" || return 1
+  ln -T "$binary.old" "$binary.restore" 2>/dev/null ||
+    cp --preserve=mode -T "$binary.old" "$binary.restore" || return 1
+  [ "$(digest "$binary.restore")" = "$from" ] && sync "$binary.restore" &&
+    mv -fT "$binary.restore" "$binary" && sync "${binary%/*}" || return 1
+  say 4 "$change ($v_reason)"
+}
+
+# Processes of the version that was replaced: the system calls their file deleted.
+list_replaced() {
+  # shellcheck disable=SC2012 # the names are numbers, and find would take a pattern
+  ls -l /proc/[0-9]*/exe 2>/dev/null | while IFS= read -r line; do
+    case $line in *" -> $binary (deleted)") ;; *) continue ;; esac
+    line=${line##* /proc/}
+    printf '%s ' "${line%%/*}"
+  done
+}
+
+# The service manager starts the restored version once this one is gone.
+stop_replaced() {
+  processes=$(list_replaced)
+  [ -n "$processes" ] || return 0
+  # shellcheck disable=SC2086 # a list of numbers
+  kill -TERM $processes 2>/dev/null
+  tenths=0
+  while [ -n "$(list_replaced)" ] && [ "$tenths" -lt $((STOP_LIMIT_S * 10)) ]; do
+    sleep 0.1
+    tenths=$((tenths + 1))
+  done
+  # shellcheck disable=SC2046
+  kill -KILL $(list_replaced) 2>/dev/null
+  return 0
+}
+
+reaches_server() { # PROGRAM
+  env -i timeout -k 1 "$REACH_LIMIT_S" "$1" --reach --config "$config" --state-dir "$state_dir" </dev/null >/dev/null 2>&1
+}
+
+# It was decided before, and not carried out to the end.
+finish() {
+  lock && read_standing || return 1
+  if [ "$standing" = to ]; then
+    is_predecessor_kept && put_back || return 1
+  fi
+  rm -f "$verdict.guard"
+  [ "$standing" != other ] && sync "${binary%/*}" && stop_replaced
+}
+
+# Nothing of this update can be put back.
+give_up() { # SENTENCE
+  say 3 "$1; nothing was changed"
+  finding=given_up
+  write_record
+  return 1
+}
+
+question() {
+  if ! reaches_server "$binary.old"; then
+    [ "$finding" = server_unreachable ] ||
+      say 5 'the version before does not reach the server either: the new version stays'
+    finding=server_unreachable since_ms=$((now_ms - PATIENCE_MS + NEXT_QUESTION_MS))
+    write_record
+    return
+  fi
+  if [ "$finding" = server_unreachable ]; then
+    finding=none since_ms=$now_ms
+    write_record
+    return
+  fi
+  reaches_server "$binary" &
+  sleep "$SECOND_LOOK_S"
+  reason=server_unreachable
+  if wait "$!"; then reason=not_confirmed; fi
+  asked=$job
+  is_unconfirmed && [ "$job" = "$asked" ] || return 0
+  # The verdict decides, should the agent have confirmed by now.
+  restore "$reason" && stop_replaced
+}
+
+watch() {
+  if ! is_unconfirmed; then
+    if [ -e "$record" ] || [ -e "$verdict.guard" ]; then rm -f "$record" "$verdict.guard"; fi
+    return 0
+  fi
+  read_verdict "$verdict"
+  case $decision in
+  confirmed) return 0 ;; # the agent brings its journal up to date itself
+  restored)
+    finish
+    return
+    ;;
+  esac
+  read_moment
+  read_record
+  [ "$finding" != given_up ] || return 0
+  if [ "$is_seen" = no ]; then write_record; fi
+  [ $((now_ms - since_ms)) -ge "$PATIENCE_MS" ] || return 0
+  read_standing
+  case $standing in
+  from) return 0 ;; # the swap never took place: the agent finds out at its next start
+  other) give_up 'neither the old nor the new version stands at the path' || return ;;
+  esac
+  is_predecessor_kept || give_up 'the file that was kept is not the version before' || return
+  question
+}
+
+stopped() {
+  [ "${SERVICE_RESULT:-success}" != success ] || return 0
+  if ! is_unconfirmed; then
+    sleep "$PAUSE_S"
+    return
+  fi
+  read_verdict "$verdict"
+  case $decision in
+  restored) return 0 ;; # the version before is about to stand there again
+  confirmed) ;;
+  *) if count_crash; then return 0; fi ;;
+  esac
+  sleep "$PAUSE_UNCONFIRMED_S"
+}
+
+# True once the next start is that of the version before.
+count_crash() {
+  read_moment
+  read_record
+  crashes=$((crashes + 1))
+  write_record
+  # In a process of its own, with which the lock ends.
+  [ "$crashes" -ge "$CRASHES" ] && [ "$finding" != given_up ] && (restore crashed)
+}
+
+main() {
+  if [ "$#" -ne 4 ]; then
+    say 3 'needs four arguments: watch or stopped, the binary, the state directory, the configuration'
+    return 2
+  fi
+  mode=$1 binary=$2 state_dir=$3 config=$4
+  journal=$state_dir/journal verdict=$state_dir/verdict record=$state_dir/guard
+  case $mode in
+  watch) watch ;;
+  stopped) stopped ;;
+  *)
+    say 3 "the first argument must be watch or stopped, not $mode"
+    return 2
+    ;;
+  esac
+}
+
+main "$@"
