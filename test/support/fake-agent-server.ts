@@ -62,6 +62,7 @@ export class FakeConnection {
   readonly inbox = new Mailbox<AgentMessage>();
   /** Resolves once the stream is gone, whoever ended it. */
   readonly closed: Promise<void>;
+  isClosed = false;
   readonly #call: ServerDuplexStream<AgentMessage, ServerMessage>;
 
   constructor(call: ServerDuplexStream<AgentMessage, ServerMessage>) {
@@ -71,6 +72,7 @@ export class FakeConnection {
     call.on("error", () => undefined);
     call.on("end", () => call.end());
     this.closed = new Promise((resolve) => call.on("close", resolve));
+    call.on("close", () => (this.isClosed = true));
   }
 
   /** The next message, which must be Hello. */
