@@ -1,7 +1,7 @@
 /** Puts the server together. The one place that knows every concrete part. */
 import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createAccountParts } from "./account-parts.ts";
 import { announceSetupLink, withdrawSetupLink } from "./announce-setup-link.ts";
 import { loadAdminToken } from "./api/admin-token.ts";
@@ -20,6 +20,7 @@ import { HostIdentities } from "./identity/host-identity.ts";
 import type { Log } from "./log.ts";
 import { ReleaseCatalog } from "./release/release-catalog.ts";
 import { ReleaseDesk } from "./release/release-desk.ts";
+import { ReleaseDownloads } from "./release/release-downloads.ts";
 import { ReleaseFolders } from "./release/release-folders.ts";
 import { ReleaseImporter } from "./release/release-importer.ts";
 import { loadCredentialKey, loadReplicaId } from "./secrets.ts";
@@ -55,6 +56,9 @@ export interface RunningServer extends AsyncDisposable {
 }
 
 const DRAIN_GRACE_MS = 3_000;
+
+/** What verifies a release before the first install. */
+const VERIFIER_PATH = join(dirname(import.meta.dirname), "agent", "install", "verify-release.sh");
 
 /** What a server is started with. */
 export interface ServerOptions {
@@ -188,6 +192,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     listReleases: () => reader.listReleases(),
     deliveryCounts: () => turns.counts,
     tokens: identities,
+    isEnrollmentToken: (token: string) => identities.isUsableToken(token),
+    downloads: new ReleaseDownloads({ store: releaseStore, folders, verifierPath: VERIFIER_PATH }),
     feed,
     clock,
     ...accounts,

@@ -1,4 +1,4 @@
-/** What is served on the web listener: our services, gRPC's own, a health page, and nothing else yet. */
+/** What is served on the web listener: our services, gRPC's own, the files of releases and a health page. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import type { DescService } from "@bufbuild/protobuf";
@@ -10,6 +10,7 @@ import type { ServingStatus } from "../wire/serving-status.ts";
 import { STANDARD_SERVICES } from "../wire/standard-services.ts";
 import { createAccountService, type AccountServiceParts } from "./account-service.ts";
 import { checkBodies } from "./check-bodies.ts";
+import { answerDownload, type DownloadParts } from "./downloads.ts";
 import { createEdgeInterceptor, type EdgeParts } from "./edge-interceptor.ts";
 import { createFleetService, type FleetServiceParts } from "./fleet-service.ts";
 import { plainAddress, readRequestFacts, requestFactsKey, type Reach } from "./request-facts.ts";
@@ -17,7 +18,7 @@ import { routeStandardServices } from "./standard-services.ts";
 import type { RequestHandler } from "./web-listener.ts";
 
 /** What the handler works with. */
-export interface WebHandlerParts extends FleetServiceParts, AccountServiceParts, EdgeParts {
+export interface WebHandlerParts extends FleetServiceParts, AccountServiceParts, EdgeParts, DownloadParts {
   readonly serving: ServingStatus;
   /** Names that a request may call this server by, without port. */
   readonly hostnames: ReadonlySet<string>;
@@ -74,7 +75,7 @@ export function createWebHandler(parts: WebHandlerParts): RequestHandler {
       answer(response, 421, "this server does not go by that name");
     } else if (request.url === "/healthz") {
       answer(response, 200, "ok");
-    } else {
+    } else if (!answerDownload(parts, request, response, factsOf(request))) {
       rpc(request, anyResponse);
     }
   };

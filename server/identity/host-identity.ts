@@ -85,6 +85,11 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
     return { hostId, credential: deriveCredential(this.#key, { hostId, generation: 1 }) };
   }
 
+  /** Whether a host could enrol with this token now. It is not used up. */
+  async isUsableToken(token: string): Promise<boolean> {
+    return token.startsWith(TOKEN_PREFIX) && (await this.#store.isUsableToken(hashToken(token)));
+  }
+
   /** Makes a token; only its hash is stored. */
   async createToken(request: TokenRequest): Promise<CreatedToken> {
     const token = TOKEN_PREFIX + Buffer.from(this.#random.bytes(TOKEN_BYTES)).toString("base64url");

@@ -8,6 +8,8 @@ export interface IdentityStore {
   findCredentialGeneration(hostId: HostId): Promise<number | undefined>;
   /** Notes that a newer generation of a credential is in use; older ones are refused from now on. */
   acceptGeneration(hostId: HostId, generation: number): Promise<void>;
+  /** Whether a host could enrol with a token now. It is not used. */
+  isUsableToken(tokenSha256: Uint8Array): Promise<boolean>;
   transaction<Result>(work: (tx: IdentityTransaction) => Promise<Result>): Promise<Result>;
 }
 

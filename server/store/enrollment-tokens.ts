@@ -34,6 +34,19 @@ export async function insertEnrollmentToken(
   return row.expires_at;
 }
 
+/** Whether a host could enrol with a token now. It is not used. */
+export async function isUsableToken(db: Kysely<Db>, tokenSha256: Uint8Array): Promise<boolean> {
+  const row = await db
+    .selectFrom("enrollment_tokens")
+    .select("id")
+    .where("token_sha256", "=", Buffer.from(tokenSha256))
+    .where("revoked_at", "is", null)
+    .where("expires_at", ">", sql<Date>`clock_timestamp()`)
+    .where(sql<boolean>`uses < max_uses`)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** Uses a token once. Its id, or `undefined` when it is unknown, used up, expired or revoked. */
 export async function useEnrollmentToken(tx: Transaction<Db>, tokenSha256: Uint8Array): Promise<string | undefined> {
   const row = await tx

@@ -8,6 +8,7 @@ import { writeAuditEvent } from "./audit-events.ts";
 import { answered } from "./away.ts";
 import {
   insertEnrollmentToken,
+  isUsableToken,
   revokeEnrollmentToken,
   useEnrollmentToken,
   type NewEnrollmentToken,
@@ -21,6 +22,7 @@ export function createIdentityStore(db: Kysely<Db>, alertsChanged: (ids: readonl
   return {
     findCredentialGeneration: (hostId: HostId) => answered(findCredentialGeneration(db, hostId)),
     acceptGeneration: (hostId: HostId, generation: number) => answered(acceptGeneration(db, hostId, generation)),
+    isUsableToken: (tokenSha256: Uint8Array) => answered(isUsableToken(db, tokenSha256)),
     async transaction<Result>(work: (tx: ReturnType<typeof bindTransaction>) => Promise<Result>): Promise<Result> {
       const changedAlerts: string[] = [];
       const result = await answered(db.transaction().execute((tx) => work(bindTransaction(tx, changedAlerts))));

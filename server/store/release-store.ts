@@ -6,6 +6,7 @@ import { writeAuditEvent } from "./audit-events.ts";
 import { answered } from "./away.ts";
 import { findRefusingHosts } from "./hosts.ts";
 import { findKeySet, saveKeySet, type NewKeySet } from "./key-sets.ts";
+import { findReleaseFiles } from "./release-files.ts";
 import { lockReleases, lockReleaseUse, removeRelease, wasRemoved } from "./release-removal.ts";
 import {
   chooseTargetVersion,
@@ -26,6 +27,8 @@ export function createReleaseStore(db: Kysely<Db>) {
     findKeySet: (packageName: string) => answered(findKeySet(db, packageName)),
     findNamesakes: (packageName: string, version: string, sequence: number) =>
       answered(findNamesakes(db, packageName, version, sequence)),
+    findReleaseFiles: (packageName: string, version: string | undefined) =>
+      answered(findReleaseFiles(db, packageName, version)),
     findJobArtifact: (hostId: HostId, jobId: string) => answered(findJobArtifact(db, hostId, jobId as JobId)),
     transaction<Result>(work: (tx: ReturnType<typeof bindTransaction>) => Promise<Result>): Promise<Result> {
       return answered(db.transaction().execute((tx) => work(bindTransaction(tx))));

@@ -1,0 +1,171 @@
+/**
+ * What a host without an agent fetches: the files of a release and the script that
+ * verifies them. An enrolment token lets it in, and is not used up by it; whoever may
+ * look at the fleet may download too. Names are compared with those of the release's
+ * own files, never made into paths.
+ */
+import { createHash } from "node:crypto";
+import { open, type FileHandle } from "node:fs/promises";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import { pipeline } from "node:stream/promises";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { Role } from "../../gen/rollcall/v1/options_pb.js";
+import { UnavailableError } from "../domain/errors.ts";
+import { readByteRange } from "./byte-range.ts";
+import type { CallerDirectory } from "./caller.ts";
+import { identifyCaller, readBearer } from "./identify-caller.ts";
+import type { RequestFacts } from "./request-facts.ts";
+
+/** A file that may be downloaded. */
+export interface Download {
+  /** What is sent, or where it stands. */
+  readonly content: Uint8Array | { readonly path: string; readonly sizeBytes: number; readonly sha256: string };
+  readonly contentType: string;
+}
+
+/** Finds the files of releases. */
+export interface DownloadSource {
+  /** `version` may be `target`. *Shape*: `undefined` for what is no file of a release. */
+  findReleaseFile(version: string, file: string): Promise<Download | undefined>;
+  readVerifier(): Promise<Download>;
+}
+
+/** What downloads work with. */
+export interface DownloadParts {
+  readonly callers: CallerDirectory;
+  readonly downloads: DownloadSource;
+  /** True while a host could enrol with it. It is not used up. */
+  readonly isEnrollmentToken: (token: string) => Promise<boolean>;
+  readonly logFailure: (method: string, error: unknown) => void;
+}
+
+const VERIFIER_PATH = "/install/verify-release.sh";
+const RELEASE_PATH = /^\/releases\/([^/]+)\/(.+)$/;
+
+/** Why a download is refused: a status, and a sentence for who sees it in a terminal. */
+class DownloadRefusal extends Error {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, sentence: string, headers: Readonly<Record<string, string>> = {}) {
+    super(sentence);
+    this.name = "DownloadRefusal";
+    this.status = status;
+    this.headers = headers;
+  }
+}
+
+type Request = IncomingMessage | Http2ServerRequest;
+
+/** Answers a request for a download; false, and nothing sent, for any other. */
+export function answerDownload(
+  parts: DownloadParts,
+  request: Request,
+  response: ServerResponse,
+  facts: RequestFacts,
+): boolean {
+  const [path = ""] = (request.url ?? "").split("?", 1);
+  const [, version, file] = RELEASE_PATH.exec(path) ?? [];
+  const find =
+    path === VERIFIER_PATH
+      ? () => parts.downloads.readVerifier()
+      : version !== undefined && file !== undefined
+        ? () => parts.downloads.findReleaseFile(version, file)
+        : undefined;
+  if (find === undefined) return false;
+  serve(parts, request, response, facts, find).catch((error: unknown) => refuse(parts, response, error));
+  return true;
+}
+
+async function serve(
+  parts: DownloadParts,
+  request: Request,
+  response: ServerResponse,
+  facts: RequestFacts,
+  find: () => Promise<Download | undefined>,
+): Promise<void> {
+  if (request.method !== "GET" && request.method !== "HEAD")
+    throw new DownloadRefusal(405, "only GET and HEAD", { allow: "GET, HEAD" });
+  if (!facts.mayUseCookies) throw new DownloadRefusal(403, "a token may cross a network under TLS only");
+  await authorize(parts, request, facts);
+  const download = await find();
+  if (download === undefined) throw new DownloadRefusal(404, "there is no such file of a release");
+  const { content, contentType } = download;
+  if (content instanceof Uint8Array) {
+    const sha256 = createHash("sha256").update(content).digest("hex");
+    const range = writeHead(request, response, { sizeBytes: content.length, sha256, contentType });
+    response.end(request.method === "HEAD" ? undefined : content.subarray(range.first, range.last + 1));
+    return;
+  }
+  await using file = await openWhole(content);
+  const range = writeHead(request, response, { ...content, contentType });
+  if (request.method === "HEAD") response.end();
+  else await pipeline(file.createReadStream({ start: range.first, end: range.last, autoClose: false }), response);
+}
+
+/** *Throws* DownloadRefusal unless the file is as long as its release says. */
+async function openWhole(content: { readonly path: string; readonly sizeBytes: number }): Promise<FileHandle> {
+  const damaged = new DownloadRefusal(503, "this server's copy is missing or damaged; import the release again");
+  const file = await open(content.path, "r").catch((error: NodeJS.ErrnoException) => {
+    throw error.code === "ENOENT" ? damaged : error;
+  });
+  if ((await file.stat()).size === content.sizeBytes) return file;
+  await file.close();
+  throw damaged;
+}
+
+/** *Throws* DownloadRefusal, or ConnectError as for an RPC. */
+async function authorize(parts: DownloadParts, request: Request, facts: RequestFacts): Promise<void> {
+  const { authorization, cookie } = request.headers;
+  const bearer = authorization === undefined ? undefined : readBearer(authorization);
+  if (bearer !== undefined && (await parts.isEnrollmentToken(bearer))) return;
+  const headers = { authorization: authorization ?? null, cookie: cookie ?? null, contentType: null };
+  const caller = await identifyCaller(parts.callers, headers, facts);
+  if (caller.role < Role.VIEWER)
+    throw new ConnectError("Send an enrolment token or an API token: `authorization: Bearer …`.", Code.Unauthenticated);
+}
+
+function writeHead(
+  request: Request,
+  response: ServerResponse,
+  file: { readonly sizeBytes: number; readonly sha256: string; readonly contentType: string },
+) {
+  const etag = `"${file.sha256}"`;
+  const ifRange = request.headers["if-range"];
+  const asked = ifRange === undefined || ifRange === etag ? request.headers.range : undefined;
+  const range = readByteRange(asked, file.sizeBytes);
+  if (range === "unsatisfiable")
+    throw new DownloadRefusal(416, "there are no such bytes", { "content-range": `bytes */${file.sizeBytes}` });
+  const { first, last } = range ?? { first: 0, last: file.sizeBytes - 1 };
+  response.writeHead(range === undefined ? 200 : 206, {
+    "content-type": file.contentType,
+    "content-length": last - first + 1,
+    "accept-ranges": "bytes",
+    etag,
+    ...(range === undefined ? {} : { "content-range": `bytes ${first}-${last}/${file.sizeBytes}` }),
+  });
+  return { first, last };
+}
+
+function refuse(parts: DownloadParts, response: ServerResponse, error: unknown): void {
+  const { status, message, headers } = toRefusal(error);
+  // A client that went away is no failure; what was already begun can only be cut off.
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  if (status === 500) parts.logFailure("download", error);
+  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", ...headers });
+  response.end(`${message}\n`);
+}
+
+function toRefusal(error: unknown): Pick<DownloadRefusal, "status" | "message" | "headers"> {
+  if (error instanceof DownloadRefusal) return error;
+  if (error instanceof UnavailableError) return new DownloadRefusal(503, error.message);
+  if (error instanceof ConnectError && error.code === Code.Unauthenticated)
+    return new DownloadRefusal(401, error.rawMessage, { "www-authenticate": "Bearer" });
+  if (error instanceof ConnectError && error.code === Code.PermissionDenied)
+    return new DownloadRefusal(403, error.rawMessage);
+  return new DownloadRefusal(500, "something went wrong in the server");
+}
