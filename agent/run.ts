@@ -11,7 +11,7 @@ import { loadIdentity } from "./identity.ts";
 import { LinkKeeper } from "./link-keeper.ts";
 import type { Log } from "./log.ts";
 import { AGENT_PACKAGE, ownVersion } from "./own-version.ts";
-import { OWN_ROOTS, OWN_SEQUENCE } from "./own-trust.ts";
+import { OWN_KEYS_SEQUENCE, OWN_ROOTS, OWN_SEQUENCE } from "./own-trust.ts";
 import { createSourcesPlatform } from "./sources-platform.ts";
 import { HeadStart } from "./stream/head-start.ts";
 import { runSessionLoop } from "./stream/session-loop.ts";
@@ -88,7 +88,8 @@ export async function runAgent(
 
 async function openTrust(stateDir: string, log: Log): Promise<TrustStore> {
   const file = createTrustFile(updatePaths(process.execPath, stateDir));
-  const trust = await openTrustStore(file, { roots: OWN_ROOTS, sequence: OWN_SEQUENCE });
+  const build = { roots: OWN_ROOTS, sequence: OWN_SEQUENCE, keysSequence: OWN_KEYS_SEQUENCE };
+  const trust = await openTrustStore(file, build);
   if (trust.problem !== undefined) log.error("trust_damaged", { cause: trust.problem });
   else if (trust.keySet?.development === true) log.warn("development_keys", { keys_sequence: trust.keysSequence });
   return trust;

@@ -1,7 +1,7 @@
 /**
  * Which keys this host takes releases from, and below which sequence it takes none.
  *
- * Trust begins with the root keys and the sequence of the running build. It moves
+ * Trust begins with the root keys and the sequences of the running build. It moves
  * in two ways, both durable before anything relies on them:
  *
  * | event | floor | key set |
@@ -9,8 +9,8 @@
  * | an update is confirmed | rises to its sequence | as it was |
  * | a root-signed key set of a higher sequence | replaced where the key set says so, also downwards | replaced |
  *
- * The floor is never below the running build's own sequence: a key set of long ago,
- * sent to a host that knows none, must not open the way to what was before the build.
+ * Neither the floor nor the key set is ever older than the running build: a key set of
+ * long ago, sent to a host that knows none, must not bring a revoked key or an old hole back.
  * A confirmed update is counted once, however often its journal is read: what a key
  * set lowered since, after a thief of a signing key had raised it, stays lowered.
  *
@@ -35,6 +35,8 @@ import { UpdateError } from "./update-error.ts";
 export interface BuildTrust {
   readonly roots: readonly PublicKey[];
   readonly sequence: number;
+  /** Of the key set that it was published under; no older one is taken. */
+  readonly keysSequence: number;
 }
 
 /** Reads what this host remembers. A record that cannot be relied on is no error here: `problem` tells of it. */
@@ -130,12 +132,13 @@ export class TrustStore {
 
   async #takeKeys(offered: SignedKeys): Promise<void> {
     const keySet = verifyKeySet(offered.bytes, offered.signature, this.#build.roots);
-    const known = this.#keySet;
-    if (known !== undefined && keySet.sequence < known.sequence) {
-      const detail = `the key set has sequence ${keySet.sequence}, this host knows one of sequence ${known.sequence}`;
+    const { keysSequence } = this;
+    const newestKnown = Math.max(keysSequence, this.#build.keysSequence);
+    if (keySet.sequence < newestKnown) {
+      const detail = `the key set has sequence ${keySet.sequence}, this host knows of one of sequence ${newestKnown}`;
       throw new UpdateError(JobReason.KEYS_OUTDATED, { detail });
     }
-    if (known !== undefined && keySet.sequence === known.sequence) return;
+    if (keySet.sequence === BigInt(keysSequence)) return;
     const keys = { bytes: Buffer.from(offered.bytes), signature: Buffer.from(offered.signature) };
     const sequenceFloor = Number(keySet.sequenceFloor ?? this.#record.sequenceFloor);
     await this.#keep({ ...this.#record, sequenceFloor, keys });
@@ -158,11 +161,12 @@ export class TrustStore {
     this.#isUnwritten = false;
   }
 
-  /** Another build's roots may have signed what is kept: then it counts for nothing, and the next one is taken. */
+  /** What an older build kept, or one with other roots, may count for nothing here; then the next one is taken. */
   #verifyKept(keys: SignedKeys | undefined): KeySet | undefined {
     if (keys === undefined) return undefined;
     try {
-      return verifyKeySet(keys.bytes, keys.signature, this.#build.roots);
+      const keySet = verifyKeySet(keys.bytes, keys.signature, this.#build.roots);
+      return keySet.sequence < this.#build.keysSequence ? undefined : keySet;
     } catch {
       return undefined;
     }

@@ -27,6 +27,7 @@ async function main(order: HarnessOrder): Promise<void> {
   const trust = await openTrustStore(createTrustFile(updatePaths(order.binaryPath, order.stateDir)), {
     roots: TEST_PUBLISHER.rootKeys,
     sequence: 0,
+    keysSequence: 0,
   });
   const platform = createLinuxPlatform({
     ...order,

@@ -214,7 +214,7 @@ export class UpdaterHost {
   }
 
   #readTrust(): Promise<TrustStore> {
-    return openTrustStore(createTrustFile(this.paths), { roots: TEST_PUBLISHER.rootKeys, sequence: 0 });
+    return openTrustStore(createTrustFile(this.paths), { roots: TEST_PUBLISHER.rootKeys, sequence: 0, keysSequence: 0 });
   }
 
   async #versionAt(path: string): Promise<0 | 1 | 2 | 3 | undefined> {

@@ -19,5 +19,5 @@ export class MemoryTrustFile implements TrustFile {
 
 /** What a host of TEST_PUBLISHER trusts, told by `file` what its earlier processes learned. */
 export function openMemoryTrust(file: TrustFile = new MemoryTrustFile()): Promise<TrustStore> {
-  return openTrustStore(file, { roots: TEST_PUBLISHER.rootKeys, sequence: 0 });
+  return openTrustStore(file, { roots: TEST_PUBLISHER.rootKeys, sequence: 0, keysSequence: 0 });
 }

@@ -170,7 +170,7 @@ const ATTACKS: readonly Attack[] = [
       return good({ program: EVIL, signedBy: REVOKED_KEY, keySet });
     },
     reason: JobReason.KEYS_OUTDATED,
-    says: "has sequence 4, this host knows one of sequence 5",
+    says: "has sequence 4, this host knows of one of sequence 5",
   },
   {
     name: "offers a release of before the one that runs",

@@ -174,7 +174,7 @@ export class TrustingHost implements AsyncDisposable {
 
   async #startProcess(version: string, sequence: number): Promise<AgentProcess> {
     const log = new RecordingLog();
-    const build = { roots: TEST_PUBLISHER.rootKeys, sequence };
+    const build = { roots: TEST_PUBLISHER.rootKeys, sequence, keysSequence: 0 };
     const trust = await openTrustStore(createTrustFile(this.paths), build);
     const platform = createLinuxPlatform({
       binaryPath: this.paths.binary,

@@ -127,7 +127,7 @@ export class GuardHost implements AsyncDisposable {
       stateDir: paths.stateDir,
       configPath,
       ownVersion: await this.standing(),
-      trust: await openTrustStore(createTrustFile(paths), { roots: TEST_PUBLISHER.rootKeys, sequence: 0 }),
+      trust: await openTrustStore(createTrustFile(paths), { roots: TEST_PUBLISHER.rootKeys, sequence: 0, keysSequence: 0 }),
       clock: realClock,
     });
   }

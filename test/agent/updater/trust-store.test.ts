@@ -33,8 +33,8 @@ class TrustFixture implements AsyncDisposable {
   }
 
   /** As a process that starts now sees it. */
-  open(sequence = OWN_SEQUENCE, publisher = PUBLISHER): Promise<TrustStore> {
-    return openTrustStore(this.file, { roots: publisher.rootKeys, sequence });
+  open(sequence = OWN_SEQUENCE, publisher = PUBLISHER, keysSequence = 0): Promise<TrustStore> {
+    return openTrustStore(this.file, { roots: publisher.rootKeys, sequence, keysSequence });
   }
 
   async write(record: Partial<TrustRecord>): Promise<void> {
@@ -73,7 +73,7 @@ describe("a host that knows nothing yet", () => {
 
   test("trusts no release when it was built without root keys", async () => {
     await using fixture = await TrustFixture.create();
-    const store = await openTrustStore(fixture.file, { roots: [], sequence: 0 });
+    const store = await openTrustStore(fixture.file, { roots: [], sequence: 0, keysSequence: 0 });
     expect(await refusalOfKeys(store, PUBLISHER.keySet)).toMatchObject({ reason: JobReason.KEYS_INVALID });
   });
 });
@@ -105,7 +105,7 @@ describe("a key set", () => {
     const before = await readFile(fixture.file.path);
     expect(await refusalOfKeys(store, keySet(6n))).toMatchObject({
       reason: JobReason.KEYS_OUTDATED,
-      message: "the key set has sequence 6, this host knows one of sequence 7",
+      message: "the key set has sequence 6, this host knows of one of sequence 7",
     });
     expect(await readFile(fixture.file.path)).toEqual(before);
     expect(store.keySet?.sequence).toBe(7n);
@@ -153,6 +153,18 @@ describe("a key set", () => {
       details: { path: fixture.file.path, errorCode: "EISDIR" },
     });
     expect(store.keySet).toBeUndefined();
+  });
+
+  test("from before the one that the build was published under is refused, kept or sent", async () => {
+    await using fixture = await TrustFixture.create();
+    await (await fixture.open()).acceptKeys(keySet(4n));
+    const rebuilt = await fixture.open(OWN_SEQUENCE, PUBLISHER, 5);
+    expect(rebuilt.keySet).toBeUndefined();
+    expect(await refusalOfKeys(rebuilt, keySet(4n))).toMatchObject({
+      reason: JobReason.KEYS_OUTDATED,
+      message: "the key set has sequence 4, this host knows of one of sequence 5",
+    });
+    expect((await rebuilt.acceptKeys(keySet(5n))).sequence).toBe(5n);
   });
 
   test("that another build's root signed counts for nothing, and the next one is taken", async () => {
