@@ -1,79 +1,24 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readlinkSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rmSync, truncateSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { status as Status, type ClientReadableStream, type ServiceError } from "@grpc/grpc-js";
+import { status as Status, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, describe, expect, test } from "vitest";
-import { BlockEncoding, type FetchBlocksResponse } from "../../../gen/rollcall/v1/agent_pb.js";
+import { BlockEncoding } from "../../../gen/rollcall/v1/agent_pb.js";
 import { Refusal_Reason } from "../../../gen/rollcall/v1/model_pb.js";
 import { RefusedError } from "../../../server/domain/errors.ts";
-import type { Delivery } from "../../../server/stream/ports.ts";
-import { endOf, toCallEnd, type CallEnd } from "../../support/scripted-agent.ts";
+import { endOf, toCallEnd } from "../../support/scripted-agent.ts";
+import { artifactFolder, BLOCK, collect, deliver, expectCleanFiles, openArtifacts } from "./delivered-artifact.ts";
 import { openResources } from "./open-resources.ts";
 import { startProxy } from "./tcp-proxy.ts";
-import { eventually, expectClean, HOST, JOB, OTHER_HOST, startListener, type TestListener } from "./test-listener.ts";
-
-const BLOCK = 65_536;
-const folder = mkdtempSync(join(tmpdir(), "rollcall-fetch-"));
-
-/** Puts an artifact of `sizeBytes` behind the job. Its bytes differ from block to block. */
-function deliver(server: TestListener, sizeBytes: number): { readonly content: Buffer; readonly delivery: Delivery } {
-  const content = Buffer.alloc(sizeBytes);
-  for (let offset = 0; offset + 4 <= sizeBytes; offset += 4)
-    content.writeUInt32LE((offset * 2_654_435_761) % 4_294_967_296, offset);
-  const artifactPath = join(folder, `artifact-${sizeBytes}`);
-  writeFileSync(artifactPath, content);
-  const delivery: Delivery = {
-    manifest: Buffer.from("{}"),
-    signature: Buffer.from("signature"),
-    keys: Buffer.from("keys"),
-    keysSignature: Buffer.from("signature of keys"),
-    blockList: Buffer.alloc(32 * Math.ceil(sizeBytes / BLOCK), 7),
-    artifactPath,
-    sha256: createHash("sha256").update(content).digest("hex"),
-    sizeBytes,
-    blockSizeBytes: BLOCK,
-    bytesDelivered: 0,
-  };
-  server.deliveries.delivery = delivery;
-  return { content, delivery };
-}
-
-/** Artifacts that this process has open. */
-function openArtifacts(): number {
-  return readdirSync("/proc/self/fd").filter((descriptor) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${descriptor}`).startsWith(folder);
-    } catch {
-      // Closed since it was listed.
-      return false;
-    }
-  }).length;
-}
+import { eventually, HOST, JOB, OTHER_HOST, startListener } from "./test-listener.ts";
 
 /** What Buffers take, those left to the garbage collector excluded. */
 function bytesInBuffers(): number {
   setFlagsFromString("--expose-gc");
   (runInNewContext("gc") as () => void)();
   return process.memoryUsage().arrayBuffers;
-}
-
-async function collect(
-  call: ClientReadableStream<FetchBlocksResponse>,
-): Promise<{ readonly blocks: readonly FetchBlocksResponse[]; readonly end: CallEnd }> {
-  const blocks: FetchBlocksResponse[] = [];
-  const end = endOf(call);
-  call.on("data", (block: FetchBlocksResponse) => blocks.push(block));
-  return { end: await end, blocks };
-}
-
-async function expectCleanFiles(server: TestListener): Promise<void> {
-  await eventually(() => server.listener.counts.transfers === 0 && openArtifacts() === 0);
-  await expectClean(server);
-  expect(server.log.entries).toHaveLength(0);
 }
 
 describe("FetchManifest", () => {
@@ -286,6 +231,6 @@ describe("FetchBlocks", () => {
 
 afterAll(async () => {
   expect(openArtifacts()).toBe(0);
-  rmSync(folder, { recursive: true });
+  rmSync(artifactFolder, { recursive: true });
   await eventually(() => openResources().length === 0);
 });
