@@ -1,6 +1,7 @@
 /** `npm run release -- VERB …`: what a publisher does with keys and signatures. Nothing of it runs on a server or a host. */
 import { wallTime } from "../clock-system.ts";
 import { OperatorError } from "../operator-error.ts";
+import { importRelease } from "./import-release.ts";
 import { init } from "./init.ts";
 import { keygen } from "./keygen.ts";
 import { keys } from "./keys.ts";
@@ -21,6 +22,8 @@ const USAGE = `Usage: release -- VERB …
        --floor N                                 every host refuses releases below sequence N, and takes N
   sign --key FILE.key FILE… [--comment TEXT]     write FILE.minisig
   verify --key FILE.pub FILE…                    check FILE against FILE.minisig
+  import DIR [--server URL]                      bring the release in DIR to a server (default http://127.0.0.1:7170)
+         [--token-file FILE] [--ca-file FILE]    an admin's token (default data/admin-token); the server's authority
 
   --password-file FILE  where a password would be asked for (init: --signing-password-file for the signing key's)
   --unencrypted         write secret keys without a password (init, keygen)
@@ -30,7 +33,7 @@ All files are minisign's own: minisign signs and verifies them as well.
 
 type Verb = (words: readonly string[], bench: Workbench) => Promise<void>;
 
-const VERBS: Readonly<Record<string, Verb>> = { init, keygen, keys, sign, verify };
+const VERBS: Readonly<Record<string, Verb>> = { init, keygen, keys, sign, verify, import: importRelease };
 
 const BENCH: Workbench = {
   now: () => new Date(wallTime()),
