@@ -12,6 +12,7 @@ export interface RollOutResult {
   readonly failed: number;
   /** *Units*: milliseconds. */
   readonly elapsedMs: number;
+  /** As they went on the wire. */
   readonly bytesFetched: bigint;
   /** Of each host that succeeded, from its dispatch to its end. *Units*: milliseconds. */
   readonly updateMs: readonly number[];
@@ -52,7 +53,7 @@ export async function rollOut(
     succeeded: succeeded.length,
     failed: settled.hosts.filter((host) => host.state === FleetUpdateHostState.FAILED).length,
     elapsedMs: Math.round(stopwatchMs() - startedMs),
-    bytesFetched: ended.reduce((sum, job) => sum + job.bytesDone, 0n),
+    bytesFetched: ended.reduce((sum, job) => sum + job.bytesDelivered, 0n),
     updateMs: succeeded.map(updateMsOf),
   };
 }

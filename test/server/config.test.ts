@@ -54,7 +54,20 @@ describe("the first admin", () => {
   });
 });
 
+test("deliveries have 64 places and no limit of bytes a second unless something else is asked for", () => {
+  expect(readConfig([], {}).delivery).toEqual({ maxConcurrent: 64, bytesPerSecond: 0 });
+  const asked = { ROLLCALL_DELIVERY_MAX_CONCURRENT: "1", ROLLCALL_DELIVERY_BYTES_PER_SECOND: "12500000" };
+  expect(readConfig(["--delivery-max-concurrent", "7"], asked).delivery).toEqual({
+    maxConcurrent: 7,
+    bytesPerSecond: 12_500_000,
+  });
+});
+
 test.each([
+  [{ ROLLCALL_DELIVERY_MAX_CONCURRENT: "0" }, /ROLLCALL_DELIVERY_MAX_CONCURRENT must be a whole number from 1/],
+  [{ ROLLCALL_DELIVERY_MAX_CONCURRENT: "1e3" }, /ROLLCALL_DELIVERY_MAX_CONCURRENT/],
+  [{ ROLLCALL_DELIVERY_BYTES_PER_SECOND: "-1" }, /ROLLCALL_DELIVERY_BYTES_PER_SECOND must be a whole number from 0/],
+  [{ ROLLCALL_DELIVERY_BYTES_PER_SECOND: "10M" }, /ROLLCALL_DELIVERY_BYTES_PER_SECOND/],
   [{ ROLLCALL_TRUST_PROXY: "proxy.example.org" }, /ROLLCALL_TRUST_PROXY must be an IP address/],
   [{ ROLLCALL_PUBLIC_URL: "rollcall.example.org" }, /ROLLCALL_PUBLIC_URL must be a URL/],
   [{ ROLLCALL_PUBLIC_URL: "https://rollcall.example.org/app" }, /without a path/],
