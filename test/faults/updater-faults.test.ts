@@ -5,7 +5,13 @@ import type { Flaw } from "./harness-order.ts";
 import { planPoints, runCampaign, type PrepareCase } from "./campaign.ts";
 import { run, runWithFault, type TracedCall } from "./strace-plan.ts";
 import { explainMissingTools } from "./system-tools.ts";
-import { createUpdaterKit, prepareConfirmingHost, prepareUpdaterHost, type UpdaterKit } from "./updater-host.ts";
+import {
+  createUpdaterKit,
+  prepareConfirmingHost,
+  prepareResumingHost,
+  prepareUpdaterHost,
+  type UpdaterKit,
+} from "./updater-host.ts";
 
 const LANES = 2;
 const reasonToSkip = explainMissingTools("strace", "util-linux");
@@ -27,8 +33,10 @@ describe.skipIf(reasonToSkip !== undefined)(
       const kinds = new Set(points.map((point) => point.syscall));
       expect([...kinds].toSorted()).toEqual([
         "close",
+        "copy_file_range",
         "fchmod",
         "fsync",
+        "ftruncate",
         "link",
         "openat",
         "pwrite64",
@@ -43,12 +51,30 @@ describe.skipIf(reasonToSkip !== undefined)(
       expect(await runCampaign(prepare, points, ["kill"], LANES)).toEqual({ runs: points.length + 1, problems: [] });
     }, 120_000);
 
+    it("left stages to next attempts that saved blocks, and damaged ones that no block was taken from unseen", () => {
+      expect(kit.tally.sound).toBeGreaterThan(3);
+      expect(kit.tally.damaged).toBeGreaterThan(3);
+      expect(kit.tally.savedBlocks).toBeGreaterThan(10);
+    });
+
     it("leaves a whole binary, its predecessor and a readable journal when any one call fails with EIO", async () => {
       expect(await runCampaign(prepare, points, ["EIO"], LANES)).toEqual({ runs: points.length + 1, problems: [] });
     }, 120_000);
 
     it("leaves a whole binary, its predecessor and a readable journal when any one call fails with ENOSPC", async () => {
       expect(await runCampaign(prepare, points, ["ENOSPC"], LANES)).toEqual({ runs: points.length + 1, problems: [] });
+    }, 120_000);
+
+    it("goes on from what was left, whole or damaged anew, when interrupted while it goes on from an earlier stage", async () => {
+      const prepareResuming: PrepareCase = () => prepareResumingHost(kit);
+      const calls = await planPoints(prepareResuming);
+      const staging = calls.slice(
+        calls.findIndex(({ shown }) => shown.includes("agent.new")),
+        calls.findIndex(({ syscall }) => syscall === "link"),
+      );
+      expect(staging.map(({ syscall }) => syscall)).not.toContain("copy_file_range");
+      const report = await runCampaign(prepareResuming, staging, ["kill", "EIO"], LANES);
+      expect(report).toEqual({ runs: 2 * staging.length + 1, problems: [] });
     }, 120_000);
 
     it("leaves an update that is confirmed, or can be, when interrupted while it confirms", async () => {

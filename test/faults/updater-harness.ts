@@ -9,6 +9,7 @@
 import { readFile } from "node:fs/promises";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
+import { endStage, isWorthLeaving } from "../../agent/updater/leftover.ts";
 import { createLinuxPlatform } from "../../agent/updater/linux-platform.ts";
 import { systemErrorCode } from "../../agent/updater/system-error.ts";
 import { createTrustFile } from "../../agent/updater/trust-file.ts";
@@ -20,6 +21,8 @@ import { TEST_PUBLISHER } from "../support/test-release.ts";
 import { blocksOf, digestsOf } from "../agent/updater/update-fixture.ts";
 import { updateBadly } from "./broken-updater.ts";
 import type { HarnessOrder } from "./harness-order.ts";
+
+const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 async function main(order: HarnessOrder): Promise<void> {
   const delay = monitorEventLoopDelay({ resolution: 10 });
@@ -75,7 +78,7 @@ async function update(platform: UpdatePlatform, trust: TrustStore, order: Harnes
     });
   } catch (error) {
     if (!(error instanceof UpdateError)) throw error;
-    await platform.discard();
+    await endStage({ platform, log: SILENT }, isWorthLeaving(error));
     say({ event: "failed", reason: error.reason, errorCode: error.details.errorCode, detail: error.details.detail });
     process.exitCode = 3;
     throw error;

@@ -16,11 +16,11 @@ import { createTrustFile } from "../../agent/updater/trust-file.ts";
 import { openTrustStore, type TrustStore } from "../../agent/updater/trust-store.ts";
 import { updatePaths, type UpdatePaths } from "../../agent/updater/update-paths.ts";
 import type { Artifact } from "../../agent/updater/update-platform.ts";
-import { describeArtifact, digestOf } from "../agent/updater/update-fixture.ts";
+import { BLOCK_BYTES, describeArtifact, digestOf } from "../agent/updater/update-fixture.ts";
 import { TEST_PUBLISHER } from "../support/test-release.ts";
-import { buildVersionElf } from "../support/tiny-elf.ts";
 import type { FaultCase } from "./campaign.ts";
 import type { Flaw, HarnessOrder } from "./harness-order.ts";
+import { buildSuccessor, damageFile, listMissing } from "./related-versions.ts";
 import { run, type Fault, type RunEnd } from "./strace-plan.ts";
 
 interface Version {
@@ -33,12 +33,20 @@ export interface UpdaterKit extends AsyncDisposable {
   readonly folder: string;
   readonly program: string;
   readonly versions: readonly [Version, Version, Version, Version];
+  readonly tally: LeftoverTally;
+}
+
+/** What came of the stages that interruptions left. Every other one is damaged before the next attempt. */
+interface LeftoverTally {
+  sound: number;
+  damaged: number;
+  /** Blocks that a next attempt had because of one. */
+  savedBlocks: number;
 }
 
 const EARLIER_JOB = "00000000-0000-4000-8000-000000000001";
 const JOB = "00000000-0000-4000-8000-000000000002";
 const LATER_JOB = "00000000-0000-4000-8000-000000000003";
-const SIZE_BYTES = 400_000;
 
 /** Bundles the harness, so that its start costs little, and writes the versions down. */
 export async function createUpdaterKit(): Promise<UpdaterKit> {
@@ -53,18 +61,17 @@ export async function createUpdaterKit(): Promise<UpdaterKit> {
     target: "node24",
     logLevel: "error",
   });
-  const create = async (version: string): Promise<Version> => {
-    const bytes = buildVersionElf(version, SIZE_BYTES);
+  const create = async (version: string, predecessor?: Version): Promise<Version> => {
+    const bytes = buildSuccessor(version, predecessor?.bytes);
     await writeFile(join(folder, version), bytes);
     return { bytes, artifact: describeArtifact(bytes, version) };
   };
-  const versions = [
-    await create("0.0.0"),
-    await create("1.0.0"),
-    await create("2.0.0"),
-    await create("3.0.0"),
-  ] as const;
-  return { folder, program, versions, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+  const first = await create("0.0.0");
+  const second = await create("1.0.0", first);
+  const third = await create("2.0.0", second);
+  const versions = [first, second, third, await create("3.0.0", third)] as const;
+  const tally = { sound: 0, damaged: 0, savedBlocks: 0 };
+  return { folder, program, versions, tally, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
 }
 
 /** A fresh host below `parent`, every byte of it durable, about to update from version 1 to version 2. */
@@ -75,6 +82,13 @@ export async function prepareUpdaterHost(
 ): Promise<FaultCase & { readonly host: UpdaterHost }> {
   const host = await installHost(kit, parent, 1);
   return describeCase(kit, host, host.order(JOB, 1, 2, { flaw }));
+}
+
+/** A fresh host like that, on which an earlier attempt at version 2 left a part of it. */
+export async function prepareResumingHost(kit: UpdaterKit): Promise<FaultCase> {
+  const prepared = await prepareUpdaterHost(kit);
+  await prepared.host.leavePartOf(2);
+  return prepared;
 }
 
 /** A fresh host that was just updated to version 2 and is about to be told that this is good. */
@@ -150,6 +164,13 @@ export class UpdaterHost {
     }
   }
 
+  /** All blocks but the first and the last, the last one's place filled with something else. */
+  async leavePartOf(version: 2): Promise<void> {
+    const left = Buffer.from(this.#kit.versions[version].bytes);
+    left.fill(0, 0, BLOCK_BYTES).fill(1, 6 * BLOCK_BYTES);
+    await writeDurably(this.paths.staged, Buffer.concat([left, Buffer.alloc(BLOCK_BYTES)]), 0o700);
+  }
+
   order(jobId: string, from: 1 | 2, to: 2 | 3, extra: Pick<HarnessOrder, "flaw" | "isConfirmOnly"> = {}): HarnessOrder {
     const { artifact } = this.#kit.versions[to];
     return {
@@ -164,7 +185,7 @@ export class UpdaterHost {
     };
   }
 
-  /** First as the interruption left it; then a guard's and a next start's view; then a second attempt, to version 3. */
+  /** First as the interruption left it; then a guard's and a next start's view; then a second attempt, to what is still missing. */
   async findProblems(fault: Fault | "none", end: RunEnd): Promise<readonly string[]> {
     const running = await this.#versionAt(this.paths.binary);
     const old = await this.#versionAt(this.paths.old);
@@ -190,15 +211,20 @@ export class UpdaterHost {
   }
 
   async #findProblemsOfNextStart(running: 1 | 2, journal: Journal | undefined): Promise<readonly string[]> {
+    const target = running === 1 ? 2 : 3;
+    const missing = await this.#judgeLeftover(target);
     const next = await run(
       process.execPath,
-      [this.#kit.program, JSON.stringify(this.order(LATER_JOB, running, 3))],
+      [this.#kit.program, JSON.stringify(this.order(LATER_JOB, running, target))],
       {},
     );
     const problems: string[] = [];
+    if (!next.stdout.includes(`"missing":${JSON.stringify(missing)}`))
+      problems.push(`the second attempt did not fetch exactly blocks ${missing.join(", ")}: ${next.stdout}`);
     if (next.status !== 0)
       problems.push(`the next start ended with ${next.status ?? next.signal}: ${next.stdout}${next.stderr}`);
-    if ((await this.#versionAt(this.paths.binary)) !== 3) problems.push("the second attempt did not bring version 3");
+    if ((await this.#versionAt(this.paths.binary)) !== target)
+      problems.push(`the second attempt did not bring version ${target}`);
     if ((await this.#versionAt(this.paths.old)) !== running)
       problems.push("after the second attempt `.old` is not its predecessor");
     const expected = expectedReports(running, journal);
@@ -213,8 +239,27 @@ export class UpdaterHost {
     return problems;
   }
 
+  /** *Shape*: the blocks of `target` that stand nowhere on this host. */
+  async #judgeLeftover(target: 2 | 3): Promise<readonly number[]> {
+    const { tally, versions } = this.#kit;
+    const { binary, staged } = this.paths;
+    if (await isThere(staged)) {
+      const isDamaged = tally.damaged < tally.sound;
+      if (isDamaged) await damageFile(staged, 5);
+      tally[isDamaged ? "damaged" : "sound"] += 1;
+    }
+    const { bytes } = versions[target];
+    const missing = await listMissing(bytes, [binary, staged]);
+    tally.savedBlocks += (await listMissing(bytes, [binary])).length - missing.length;
+    return missing;
+  }
+
   #readTrust(): Promise<TrustStore> {
-    return openTrustStore(createTrustFile(this.paths), { roots: TEST_PUBLISHER.rootKeys, sequence: 0, keysSequence: 0 });
+    return openTrustStore(createTrustFile(this.paths), {
+      roots: TEST_PUBLISHER.rootKeys,
+      sequence: 0,
+      keysSequence: 0,
+    });
   }
 
   async #versionAt(path: string): Promise<0 | 1 | 2 | 3 | undefined> {

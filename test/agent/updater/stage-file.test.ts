@@ -28,6 +28,7 @@ describe("a stage", () => {
     );
     await Promise.all(blocks);
     await stage.complete();
+    await stage.untilDurable();
     expect(await readFile(fixture.paths.staged)).toEqual(fixture.newBytes);
     expect((await stat(fixture.paths.staged)).mode & 0o777).toBe(0o755);
     expect((await run(fixture.paths.staged)).stdout).toBe("2.0.0\n");
@@ -56,6 +57,7 @@ describe("a stage", () => {
     expect(await sizeBytes()).toBe(2 * BLOCK_BYTES);
     for (const index of [6, 2, 3]) await put(index);
     await stage.complete();
+    await stage.untilDurable();
     expect(await readFile(fixture.paths.staged)).toEqual(fixture.newBytes);
   });
 
