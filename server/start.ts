@@ -8,6 +8,7 @@ import { loadAdminToken } from "./api/admin-token.ts";
 import { ChangeFeed } from "./api/change-feed.ts";
 import { createWebHandler, UPLOAD_PATHS, WEB_SERVICES } from "./api/web-handler.ts";
 import { listenForWeb } from "./api/web-listener.ts";
+import { AuditSealer } from "./audit/audit-sealer.ts";
 import { systemClock as clock, systemRandom as random } from "./clock-system.ts";
 import { certificateNames, isWebTls, webHostnames, type Config } from "./config.ts";
 import { openConfiguredDatabase } from "./database.ts";
@@ -25,6 +26,7 @@ import { ReleaseFolders } from "./release/release-folders.ts";
 import { ReleaseImporter } from "./release/release-importer.ts";
 import { loadCredentialKey, loadReplicaId } from "./secrets.ts";
 import { createApiReader } from "./store/api-reader.ts";
+import { createAuditSealStore } from "./store/audit-seals.ts";
 import { createDeliveryStore } from "./store/delivery-store.ts";
 import { createIdentityStore } from "./store/identity-store.ts";
 import { createFleetStore } from "./store/fleet-store.ts";
@@ -139,6 +141,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const loop = parts.use(new DeadlineLoop({ ...interpreter, deadlines, waitingJobs, clock, durations, log }));
   await loop.start();
 
+  const auditLog = createAuditSealStore(db);
+  parts.use(new AuditSealer({ store: auditLog, clock, intervalMs: durations.auditSealIntervalMs, log })).start();
+
   const certificateOptions = {
     dataDir: config.dataDir,
     names: certificateNames(config, hostname()),
@@ -197,6 +202,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     feed,
     clock,
     ...accounts,
+    auditLog,
     setupPage: () => `${config.publicUrl ?? webUrl(config, web)}/setup`,
     serving,
     hostnames: webHostnames(config, hostname()),

@@ -3,6 +3,7 @@ import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { Caller, SessionCaller } from "../domain/caller.ts";
 import type { ApiTokenId, UserId, UserSessionId } from "../domain/ids.ts";
 import type { AgePosition, ListPart } from "../domain/list-part.ts";
+import type { AuditCheck } from "../domain/audit-seal.ts";
 import type { ApiToken, User, UserRole, UserSession } from "../domain/user.ts";
 
 /** Where a request comes from. */
@@ -185,4 +186,12 @@ export interface UserDeskPort {
   ): Promise<{ readonly token: ApiToken; readonly secret: string }>;
   listApiTokens(part: ListPart<AgePosition<ApiTokenId>>): Promise<readonly ApiToken[]>;
   revokeApiToken(caller: Caller, id: ApiTokenId): Promise<ApiToken>;
+}
+
+/** The audit log, as whoever doubts it asks for it. */
+export interface AuditLogPort {
+  /** Compares every seal with its events and with the seal before it. */
+  check(): Promise<AuditCheck>;
+  /** *Shape*: `digest` in lower-case hex. */
+  hasSeal(digest: string): Promise<boolean>;
 }

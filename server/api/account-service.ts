@@ -3,7 +3,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { AccountService } from "../../gen/rollcall/v1/account_pb.js";
 import type { Role } from "../../gen/rollcall/v1/options_pb.js";
-import type { MadeSetupLink, OpenedSession, Origin, SignInPort, UserDeskPort } from "../account/ports.ts";
+import type { AuditLogPort, MadeSetupLink, OpenedSession, Origin, SignInPort, UserDeskPort } from "../account/ports.ts";
 import type { SessionCaller } from "../domain/caller.ts";
 import { InvalidFieldError, RefusedError } from "../domain/errors.ts";
 import type { ApiTokenId, UserId, UserSessionId } from "../domain/ids.ts";
@@ -13,12 +13,13 @@ import { callerKey } from "./caller.ts";
 import { cutPage, decodeInstantToken, decodePageToken, pageSize } from "./page-token.ts";
 import { requestFactsKey } from "./request-facts.ts";
 import { expiredSessionCookie, sessionCookie } from "./session-cookie.ts";
-import { toWireApiToken, toWireSession, toWireUser } from "./wire-account.ts";
+import { toWireApiToken, toWireAuditSeal, toWireSession, toWireUser } from "./wire-account.ts";
 
 /** What the service works with. */
 export interface AccountServiceParts {
   readonly signIn: SignInPort;
   readonly userDesk: UserDeskPort;
+  readonly auditLog: AuditLogPort;
   /** The page that a setup link opens, without its secret. */
   readonly setupPage: () => string;
 }
@@ -27,7 +28,7 @@ const DEFAULT_TOKEN_LIFE_S = 90 * 86_400;
 
 /** Makes the handlers. Requests were checked against their rules and roles before they come here. */
 export function createAccountService(parts: AccountServiceParts): ServiceImpl<typeof AccountService> {
-  const { signIn, userDesk } = parts;
+  const { signIn, userDesk, auditLog } = parts;
   const toWireLink = (link: MadeSetupLink) => ({
     url: `${parts.setupPage()}#${link.token}`,
     expiresAt: timestampFromDate(link.expiresAt),
@@ -146,6 +147,15 @@ export function createAccountService(parts: AccountServiceParts): ServiceImpl<ty
     async revokeApiToken(request, context) {
       const token = await userDesk.revokeApiToken(context.values.get(callerKey), request.apiTokenId as ApiTokenId);
       return { apiToken: toWireApiToken(token) };
+    },
+
+    async checkAuditLog({ knownDigest }) {
+      const { head, broken } = await auditLog.check();
+      return {
+        ...(head && { head: toWireAuditSeal(head) }),
+        ...(broken && { firstBroken: toWireAuditSeal(broken) }),
+        knownDigestFound: knownDigest !== "" && (await auditLog.hasSeal(knownDigest)),
+      };
     },
   };
 }

@@ -3,12 +3,15 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromDate, type Timestamp } from "@bufbuild/protobuf/wkt";
 import {
   ApiTokenSchema,
+  AuditSealSchema,
   UserSchema,
   UserSessionSchema,
   type ApiToken as WireApiToken,
+  type AuditSeal as WireAuditSeal,
   type User as WireUser,
   type UserSession as WireUserSession,
 } from "../../gen/rollcall/v1/account_pb.js";
+import type { AuditSeal } from "../domain/audit-seal.ts";
 import type { Caller } from "../domain/caller.ts";
 import type { ApiToken, User, UserSession } from "../domain/user.ts";
 import { toWireRole } from "../wire/role-words.ts";
@@ -53,6 +56,11 @@ export function toWireApiToken(token: ApiToken): WireApiToken {
     ...instant("lastUsedAt", token.lastUsedAt),
     ...instant("revokedAt", token.revokedAt),
   });
+}
+
+/** A seal as it goes on the wire. */
+export function toWireAuditSeal({ fromId, toId, digest, sealedAt }: AuditSeal): WireAuditSeal {
+  return create(AuditSealSchema, { fromId, toId, digest, sealedAt: timestampFromDate(sealedAt) });
 }
 
 function instant<Name extends string>(name: Name, at: Date | null) {

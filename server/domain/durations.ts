@@ -19,6 +19,8 @@ export interface Durations {
   readonly quietDuplicateMs: number;
   /** How long who may run fleet updates keeps that right without renewing it. */
   readonly leaseMs: number;
+  /** How often the audit log is sealed. */
+  readonly auditSealIntervalMs: number;
 }
 
 export const DEFAULT_DURATIONS: Durations = {
@@ -32,4 +34,5 @@ export const DEFAULT_DURATIONS: Durations = {
   heartbeatIntervalMs: 15_000,
   quietDuplicateMs: 10 * 60_000,
   leaseMs: 10_000,
+  auditSealIntervalMs: 60_000,
 };

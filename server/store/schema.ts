@@ -168,6 +168,15 @@ export interface AuditEventsTable {
   details: Json<Readonly<Record<string, unknown>>>;
 }
 
+/** Read and written in SQL of its own, see `audit-seals.ts`. */
+export interface AuditSealsTable {
+  id: Generated<bigint>;
+  from_id: bigint;
+  to_id: bigint;
+  digest: Buffer;
+  sealed_at: Generated<Date>;
+}
+
 export interface FleetUpdatesTable {
   id: FleetUpdateId;
   package: string;
@@ -241,6 +250,7 @@ export interface Db extends AccountTables {
   quarantined_artifacts: QuarantinedArtifactsTable;
   jobs: JobsTable;
   audit_events: AuditEventsTable;
+  audit_seals: AuditSealsTable;
   fleet_updates: FleetUpdatesTable;
   fleet_update_hosts: FleetUpdateHostsTable;
   alerts: AlertsTable;

@@ -2,7 +2,8 @@
 // @generated from file rollcall/v1/account.proto (package rollcall.v1, syntax proto3)
 /* eslint-disable */
 
-// People and programs that use the server: their rights, sessions and tokens.
+// People and programs that use the server: their rights, sessions and tokens, and
+// whether what is told of them was left as it was.
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -192,6 +193,41 @@ export declare type ApiToken = Message<"rollcall.v1.ApiToken"> & {
  * Use `create(ApiTokenSchema)` to create a new message.
  */
 export declare const ApiTokenSchema: GenMessage<ApiToken>;
+
+/**
+ * A seal over a range of audit events, and over every seal before it.
+ *
+ * @generated from message rollcall.v1.AuditSeal
+ */
+export declare type AuditSeal = Message<"rollcall.v1.AuditSeal"> & {
+  /**
+   * @generated from field: uint64 from_id = 1;
+   */
+  fromId: bigint;
+
+  /**
+   * @generated from field: uint64 to_id = 2;
+   */
+  toId: bigint;
+
+  /**
+   * sha256, in lower-case hex.
+   *
+   * @generated from field: string digest = 3;
+   */
+  digest: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp sealed_at = 4;
+   */
+  sealedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message rollcall.v1.AuditSeal.
+ * Use `create(AuditSealSchema)` to create a new message.
+ */
+export declare const AuditSealSchema: GenMessage<AuditSeal>;
 
 /**
  * A secret that lets one person in once.
@@ -887,6 +923,56 @@ export declare type RevokeApiTokenResponse = Message<"rollcall.v1.RevokeApiToken
 export declare const RevokeApiTokenResponseSchema: GenMessage<RevokeApiTokenResponse>;
 
 /**
+ * @generated from message rollcall.v1.CheckAuditLogRequest
+ */
+export declare type CheckAuditLogRequest = Message<"rollcall.v1.CheckAuditLogRequest"> & {
+  /**
+   * The digest of a seal that was written down elsewhere; empty for none.
+   *
+   * @generated from field: string known_digest = 1;
+   */
+  knownDigest: string;
+};
+
+/**
+ * Describes the message rollcall.v1.CheckAuditLogRequest.
+ * Use `create(CheckAuditLogRequestSchema)` to create a new message.
+ */
+export declare const CheckAuditLogRequestSchema: GenMessage<CheckAuditLogRequest>;
+
+/**
+ * @generated from message rollcall.v1.CheckAuditLogResponse
+ */
+export declare type CheckAuditLogResponse = Message<"rollcall.v1.CheckAuditLogResponse"> & {
+  /**
+   * The newest seal; unset while there is none.
+   *
+   * @generated from field: rollcall.v1.AuditSeal head = 1;
+   */
+  head?: AuditSeal | undefined;
+
+  /**
+   * The first that does not fit its events or the seal before it; unset when all do.
+   *
+   * @generated from field: rollcall.v1.AuditSeal first_broken = 2;
+   */
+  firstBroken?: AuditSeal | undefined;
+
+  /**
+   * The known digest is that of a seal of this log.
+   *
+   * @generated from field: bool known_digest_found = 3;
+   */
+  knownDigestFound: boolean;
+};
+
+/**
+ * Describes the message rollcall.v1.CheckAuditLogResponse.
+ * Use `create(CheckAuditLogResponseSchema)` to create a new message.
+ */
+export declare const CheckAuditLogResponseSchema: GenMessage<CheckAuditLogResponse>;
+
+/**
  * A browser signs in once and then carries a cookie, which no answer's message
  * holds; programs carry an API token as `authorization: Bearer`.
  *
@@ -1050,6 +1136,16 @@ export declare const AccountService: GenService<{
     methodKind: "unary";
     input: typeof RevokeApiTokenRequestSchema;
     output: typeof RevokeApiTokenResponseSchema;
+  },
+  /**
+   * Compares the audit log with its seals, all of it.
+   *
+   * @generated from rpc rollcall.v1.AccountService.CheckAuditLog
+   */
+  checkAuditLog: {
+    methodKind: "unary";
+    input: typeof CheckAuditLogRequestSchema;
+    output: typeof CheckAuditLogResponseSchema;
   },
 }>;
 

@@ -2,7 +2,8 @@
 // @generated from file rollcall/v1/account.proto (package rollcall.v1, syntax proto3)
 /* eslint-disable */
 
-// People and programs that use the server: their rights, sessions and tokens.
+// People and programs that use the server: their rights, sessions and tokens, and
+// whether what is told of them was left as it was.
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -12,7 +13,7 @@ import { file_rollcall_v1_options } from "./options_pb.js";
  * Describes the file rollcall/v1/account.proto.
  */
 export const file_rollcall_v1_account = /*@__PURE__*/
-  fileDesc("Chlyb2xsY2FsbC92MS9hY2NvdW50LnByb3RvEgtyb2xsY2FsbC52MSLeAQoEVXNlchIKCgJpZBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIfCgRyb2xlGAMgASgOMhEucm9sbGNhbGwudjEuUm9sZRIOCgZzZXRfdXAYBCABKAgSEAoIZGlzYWJsZWQYBSABKAgSLgoKY3JlYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlYXRlZF9ieRgHIAEoCRIxCg1sYXN0X2xvZ2luX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLyAQoLVXNlclNlc3Npb24SCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIuCgpjcmVhdGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X3VzZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2FkZHJlc3MYBiABKAkSEgoKdXNlcl9hZ2VudBgHIAEoCRIPCgdjdXJyZW50GAggASgIIpwCCghBcGlUb2tlbhIKCgJpZBgBIAEoCRINCgVsYWJlbBgCIAEoCRIfCgRyb2xlGAMgASgOMhEucm9sbGNhbGwudjEuUm9sZRISCgpjcmVhdGVkX2J5GAQgASgJEi4KCmNyZWF0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGxhc3RfdXNlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKcmV2b2tlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiSAoJU2V0dXBMaW5rEgsKA3VybBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCItCg9HZXRTZXR1cFJlcXVlc3QSGgoFdG9rZW4YASABKAlCC/LgGAcIARCAARgHIlQKEEdldFNldHVwUmVzcG9uc2USEAoIdXNlcm5hbWUYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiawoUQ29tcGxldGVTZXR1cFJlcXVlc3QSGgoFdG9rZW4YASABKAlCC/LgGAcIARCAARgHEhoKCHVzZXJuYW1lGAIgASgJQgjy4BgEEEAYARIbCghwYXNzd29yZBgDIAEoCUIJ8uAYBQgBEIACIjgKFUNvbXBsZXRlU2V0dXBSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEucm9sbGNhbGwudjEuVXNlciJJCgxMb2dpblJlcXVlc3QSHAoIdXNlcm5hbWUYASABKAlCCvLgGAYIARBAGAESGwoIcGFzc3dvcmQYAiABKAlCCfLgGAUIARCAAiIwCg1Mb2dpblJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5yb2xsY2FsbC52MS5Vc2VyIg8KDUxvZ291dFJlcXVlc3QiEAoOTG9nb3V0UmVzcG9uc2UiFwoVR2V0Q3VycmVudFVzZXJSZXF1ZXN0IpMBChZHZXRDdXJyZW50VXNlclJlc3BvbnNlEgwKBG5hbWUYASABKAkSHwoEcm9sZRgCIAEoDjIRLnJvbGxjYWxsLnYxLlJvbGUSHwoEdXNlchgDIAEoCzIRLnJvbGxjYWxsLnYxLlVzZXISKQoHc2Vzc2lvbhgEIAEoCzIYLnJvbGxjYWxsLnYxLlVzZXJTZXNzaW9uIl0KFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIjChBjdXJyZW50X3Bhc3N3b3JkGAEgASgJQgny4BgFCAEQgAISHwoMbmV3X3Bhc3N3b3JkGAIgASgJQgny4BgFCAEQgAIiGAoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSJNChBMaXN0VXNlcnNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoDUIH8uAYAyjoBxIdCgpwYWdlX3Rva2VuGAIgASgJQgny4BgFEIAEGAciTgoRTGlzdFVzZXJzUmVzcG9uc2USIAoFdXNlcnMYASADKAsyES5yb2xsY2FsbC52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJaChFDcmVhdGVVc2VyUmVxdWVzdBIcCgh1c2VybmFtZRgBIAEoCUIK8uAYBggBEEAYARInCgRyb2xlGAIgASgOMhEucm9sbGNhbGwudjEuUm9sZUIG8uAYAggBImEKEkNyZWF0ZVVzZXJSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEucm9sbGNhbGwudjEuVXNlchIqCgpzZXR1cF9saW5rGAIgASgLMhYucm9sbGNhbGwudjEuU2V0dXBMaW5rIloKElNldFVzZXJSb2xlUmVxdWVzdBIbCgd1c2VyX2lkGAEgASgJQgry4BgGCAEQJBgDEicKBHJvbGUYAiABKA4yES5yb2xsY2FsbC52MS5Sb2xlQgby4BgCCAEiNgoTU2V0VXNlclJvbGVSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEucm9sbGNhbGwudjEuVXNlciIxChJEaXNhYmxlVXNlclJlcXVlc3QSGwoHdXNlcl9pZBgBIAEoCUIK8uAYBggBECQYAyI2ChNEaXNhYmxlVXNlclJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5yb2xsY2FsbC52MS5Vc2VyIjAKEUVuYWJsZVVzZXJSZXF1ZXN0EhsKB3VzZXJfaWQYASABKAlCCvLgGAYIARAkGAMiNQoSRW5hYmxlVXNlclJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5yb2xsY2FsbC52MS5Vc2VyIi8KEFJlc2V0VXNlclJlcXVlc3QSGwoHdXNlcl9pZBgBIAEoCUIK8uAYBggBECQYAyJgChFSZXNldFVzZXJSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEucm9sbGNhbGwudjEuVXNlchIqCgpzZXR1cF9saW5rGAIgASgLMhYucm9sbGNhbGwudjEuU2V0dXBMaW5rImsKE0xpc3RTZXNzaW9uc1JlcXVlc3QSGQoHdXNlcl9pZBgBIAEoCUII8uAYBBAkGAMSGgoJcGFnZV9zaXplGAIgASgNQgfy4BgDKOgHEh0KCnBhZ2VfdG9rZW4YAyABKAlCCfLgGAUQgAQYByJbChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIqCghzZXNzaW9ucxgBIAMoCzIYLnJvbGxjYWxsLnYxLlVzZXJTZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI2ChRSZXZva2VTZXNzaW9uUmVxdWVzdBIeCgpzZXNzaW9uX2lkGAEgASgJQgry4BgGCAEQJBgDIhcKFVJldm9rZVNlc3Npb25SZXNwb25zZSKBAQoVQ3JlYXRlQXBpVG9rZW5SZXF1ZXN0EhkKBWxhYmVsGAEgASgJQgry4BgGCAEQZBgGEicKBHJvbGUYAiABKA4yES5yb2xsY2FsbC52MS5Sb2xlQgby4BgCCAESJAoRdmFsaWRfZm9yX3NlY29uZHMYAyABKA1CCfLgGAUogLC9ECJSChZDcmVhdGVBcGlUb2tlblJlc3BvbnNlEigKCWFwaV90b2tlbhgBIAEoCzIVLnJvbGxjYWxsLnYxLkFwaVRva2VuEg4KBnNlY3JldBgCIAEoCSJRChRMaXN0QXBpVG9rZW5zUmVxdWVzdBIaCglwYWdlX3NpemUYASABKA1CB/LgGAMo6AcSHQoKcGFnZV90b2tlbhgCIAEoCUIJ8uAYBRCABBgHIlsKFUxpc3RBcGlUb2tlbnNSZXNwb25zZRIpCgphcGlfdG9rZW5zGAEgAygLMhUucm9sbGNhbGwudjEuQXBpVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjkKFVJldm9rZUFwaVRva2VuUmVxdWVzdBIgCgxhcGlfdG9rZW5faWQYASABKAlCCvLgGAYIARAkGAMiQgoWUmV2b2tlQXBpVG9rZW5SZXNwb25zZRIoCglhcGlfdG9rZW4YASABKAsyFS5yb2xsY2FsbC52MS5BcGlUb2tlbjKGDAoOQWNjb3VudFNlcnZpY2USUAoIR2V0U2V0dXASHC5yb2xsY2FsbC52MS5HZXRTZXR1cFJlcXVlc3QaHS5yb2xsY2FsbC52MS5HZXRTZXR1cFJlc3BvbnNlIgeQAgLo4BgBElwKDUNvbXBsZXRlU2V0dXASIS5yb2xsY2FsbC52MS5Db21wbGV0ZVNldHVwUmVxdWVzdBoiLnJvbGxjYWxsLnYxLkNvbXBsZXRlU2V0dXBSZXNwb25zZSIE6OAYARJECgVMb2dpbhIZLnJvbGxjYWxsLnYxLkxvZ2luUmVxdWVzdBoaLnJvbGxjYWxsLnYxLkxvZ2luUmVzcG9uc2UiBOjgGAESSgoGTG9nb3V0Ehoucm9sbGNhbGwudjEuTG9nb3V0UmVxdWVzdBobLnJvbGxjYWxsLnYxLkxvZ291dFJlc3BvbnNlIgeQAgLo4BgBEmIKDkdldEN1cnJlbnRVc2VyEiIucm9sbGNhbGwudjEuR2V0Q3VycmVudFVzZXJSZXF1ZXN0GiMucm9sbGNhbGwudjEuR2V0Q3VycmVudFVzZXJSZXNwb25zZSIHkAIB6OAYAxJfCg5DaGFuZ2VQYXNzd29yZBIiLnJvbGxjYWxsLnYxLkNoYW5nZVBhc3N3b3JkUmVxdWVzdBojLnJvbGxjYWxsLnYxLkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiBOjgGAMSUwoJTGlzdFVzZXJzEh0ucm9sbGNhbGwudjEuTGlzdFVzZXJzUmVxdWVzdBoeLnJvbGxjYWxsLnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIgeQAgHo4BgFElMKCkNyZWF0ZVVzZXISHi5yb2xsY2FsbC52MS5DcmVhdGVVc2VyUmVxdWVzdBofLnJvbGxjYWxsLnYxLkNyZWF0ZVVzZXJSZXNwb25zZSIE6OAYBRJZCgtTZXRVc2VyUm9sZRIfLnJvbGxjYWxsLnYxLlNldFVzZXJSb2xlUmVxdWVzdBogLnJvbGxjYWxsLnYxLlNldFVzZXJSb2xlUmVzcG9uc2UiB5ACAujgGAUSWQoLRGlzYWJsZVVzZXISHy5yb2xsY2FsbC52MS5EaXNhYmxlVXNlclJlcXVlc3QaIC5yb2xsY2FsbC52MS5EaXNhYmxlVXNlclJlc3BvbnNlIgeQAgLo4BgFElYKCkVuYWJsZVVzZXISHi5yb2xsY2FsbC52MS5FbmFibGVVc2VyUmVxdWVzdBofLnJvbGxjYWxsLnYxLkVuYWJsZVVzZXJSZXNwb25zZSIHkAIC6OAYBRJQCglSZXNldFVzZXISHS5yb2xsY2FsbC52MS5SZXNldFVzZXJSZXF1ZXN0Gh4ucm9sbGNhbGwudjEuUmVzZXRVc2VyUmVzcG9uc2UiBOjgGAUSXAoMTGlzdFNlc3Npb25zEiAucm9sbGNhbGwudjEuTGlzdFNlc3Npb25zUmVxdWVzdBohLnJvbGxjYWxsLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIgeQAgHo4BgDEl8KDVJldm9rZVNlc3Npb24SIS5yb2xsY2FsbC52MS5SZXZva2VTZXNzaW9uUmVxdWVzdBoiLnJvbGxjYWxsLnYxLlJldm9rZVNlc3Npb25SZXNwb25zZSIHkAIC6OAYAxJfCg5DcmVhdGVBcGlUb2tlbhIiLnJvbGxjYWxsLnYxLkNyZWF0ZUFwaVRva2VuUmVxdWVzdBojLnJvbGxjYWxsLnYxLkNyZWF0ZUFwaVRva2VuUmVzcG9uc2UiBOjgGAUSXwoNTGlzdEFwaVRva2VucxIhLnJvbGxjYWxsLnYxLkxpc3RBcGlUb2tlbnNSZXF1ZXN0GiIucm9sbGNhbGwudjEuTGlzdEFwaVRva2Vuc1Jlc3BvbnNlIgeQAgHo4BgFEmIKDlJldm9rZUFwaVRva2VuEiIucm9sbGNhbGwudjEuUmV2b2tlQXBpVG9rZW5SZXF1ZXN0GiMucm9sbGNhbGwudjEuUmV2b2tlQXBpVG9rZW5SZXNwb25zZSIHkAIC6OAYBWIGcHJvdG8z", [file_google_protobuf_timestamp, file_rollcall_v1_options]);
+  fileDesc("Chlyb2xsY2FsbC92MS9hY2NvdW50LnByb3RvEgtyb2xsY2FsbC52MSLeAQoEVXNlchIKCgJpZBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIfCgRyb2xlGAMgASgOMhEucm9sbGNhbGwudjEuUm9sZRIOCgZzZXRfdXAYBCABKAgSEAoIZGlzYWJsZWQYBSABKAgSLgoKY3JlYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlYXRlZF9ieRgHIAEoCRIxCg1sYXN0X2xvZ2luX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLyAQoLVXNlclNlc3Npb24SCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIuCgpjcmVhdGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X3VzZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2FkZHJlc3MYBiABKAkSEgoKdXNlcl9hZ2VudBgHIAEoCRIPCgdjdXJyZW50GAggASgIIpwCCghBcGlUb2tlbhIKCgJpZBgBIAEoCRINCgVsYWJlbBgCIAEoCRIfCgRyb2xlGAMgASgOMhEucm9sbGNhbGwudjEuUm9sZRISCgpjcmVhdGVkX2J5GAQgASgJEi4KCmNyZWF0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGxhc3RfdXNlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKcmV2b2tlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiagoJQXVkaXRTZWFsEg8KB2Zyb21faWQYASABKAQSDQoFdG9faWQYAiABKAQSDgoGZGlnZXN0GAMgASgJEi0KCXNlYWxlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiSAoJU2V0dXBMaW5rEgsKA3VybBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCItCg9HZXRTZXR1cFJlcXVlc3QSGgoFdG9rZW4YASABKAlCC/LgGAcIARCAARgHIlQKEEdldFNldHVwUmVzcG9uc2USEAoIdXNlcm5hbWUYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiawoUQ29tcGxldGVTZXR1cFJlcXVlc3QSGgoFdG9rZW4YASABKAlCC/LgGAcIARCAARgHEhoKCHVzZXJuYW1lGAIgASgJQgjy4BgEEEAYARIbCghwYXNzd29yZBgDIAEoCUIJ8uAYBQgBEIACIjgKFUNvbXBsZXRlU2V0dXBSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEucm9sbGNhbGwudjEuVXNlciJJCgxMb2dpblJlcXVlc3QSHAoIdXNlcm5hbWUYASABKAlCCvLgGAYIARBAGAESGwoIcGFzc3dvcmQYAiABKAlCCfLgGAUIARCAAiIwCg1Mb2dpblJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5yb2xsY2FsbC52MS5Vc2VyIg8KDUxvZ291dFJlcXVlc3QiEAoOTG9nb3V0UmVzcG9uc2UiFwoVR2V0Q3VycmVudFVzZXJSZXF1ZXN0IpMBChZHZXRDdXJyZW50VXNlclJlc3BvbnNlEgwKBG5hbWUYASABKAkSHwoEcm9sZRgCIAEoDjIRLnJvbGxjYWxsLnYxLlJvbGUSHwoEdXNlchgDIAEoCzIRLnJvbGxjYWxsLnYxLlVzZXISKQoHc2Vzc2lvbhgEIAEoCzIYLnJvbGxjYWxsLnYxLlVzZXJTZXNzaW9uIl0KFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIjChBjdXJyZW50X3Bhc3N3b3JkGAEgASgJQgny4BgFCAEQgAISHwoMbmV3X3Bhc3N3b3JkGAIgASgJQgny4BgFCAEQgAIiGAoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSJNChBMaXN0VXNlcnNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoDUIH8uAYAyjoBxIdCgpwYWdlX3Rva2VuGAIgASgJQgny4BgFEIAEGAciTgoRTGlzdFVzZXJzUmVzcG9uc2USIAoFdXNlcnMYASADKAsyES5yb2xsY2FsbC52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJaChFDcmVhdGVVc2VyUmVxdWVzdBIcCgh1c2VybmFtZRgBIAEoCUIK8uAYBggBEEAYARInCgRyb2xlGAIgASgOMhEucm9sbGNhbGwudjEuUm9sZUIG8uAYAggBImEKEkNyZWF0ZVVzZXJSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEucm9sbGNhbGwudjEuVXNlchIqCgpzZXR1cF9saW5rGAIgASgLMhYucm9sbGNhbGwudjEuU2V0dXBMaW5rIloKElNldFVzZXJSb2xlUmVxdWVzdBIbCgd1c2VyX2lkGAEgASgJQgry4BgGCAEQJBgDEicKBHJvbGUYAiABKA4yES5yb2xsY2FsbC52MS5Sb2xlQgby4BgCCAEiNgoTU2V0VXNlclJvbGVSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEucm9sbGNhbGwudjEuVXNlciIxChJEaXNhYmxlVXNlclJlcXVlc3QSGwoHdXNlcl9pZBgBIAEoCUIK8uAYBggBECQYAyI2ChNEaXNhYmxlVXNlclJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5yb2xsY2FsbC52MS5Vc2VyIjAKEUVuYWJsZVVzZXJSZXF1ZXN0EhsKB3VzZXJfaWQYASABKAlCCvLgGAYIARAkGAMiNQoSRW5hYmxlVXNlclJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5yb2xsY2FsbC52MS5Vc2VyIi8KEFJlc2V0VXNlclJlcXVlc3QSGwoHdXNlcl9pZBgBIAEoCUIK8uAYBggBECQYAyJgChFSZXNldFVzZXJSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEucm9sbGNhbGwudjEuVXNlchIqCgpzZXR1cF9saW5rGAIgASgLMhYucm9sbGNhbGwudjEuU2V0dXBMaW5rImsKE0xpc3RTZXNzaW9uc1JlcXVlc3QSGQoHdXNlcl9pZBgBIAEoCUII8uAYBBAkGAMSGgoJcGFnZV9zaXplGAIgASgNQgfy4BgDKOgHEh0KCnBhZ2VfdG9rZW4YAyABKAlCCfLgGAUQgAQYByJbChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIqCghzZXNzaW9ucxgBIAMoCzIYLnJvbGxjYWxsLnYxLlVzZXJTZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI2ChRSZXZva2VTZXNzaW9uUmVxdWVzdBIeCgpzZXNzaW9uX2lkGAEgASgJQgry4BgGCAEQJBgDIhcKFVJldm9rZVNlc3Npb25SZXNwb25zZSKBAQoVQ3JlYXRlQXBpVG9rZW5SZXF1ZXN0EhkKBWxhYmVsGAEgASgJQgry4BgGCAEQZBgGEicKBHJvbGUYAiABKA4yES5yb2xsY2FsbC52MS5Sb2xlQgby4BgCCAESJAoRdmFsaWRfZm9yX3NlY29uZHMYAyABKA1CCfLgGAUogLC9ECJSChZDcmVhdGVBcGlUb2tlblJlc3BvbnNlEigKCWFwaV90b2tlbhgBIAEoCzIVLnJvbGxjYWxsLnYxLkFwaVRva2VuEg4KBnNlY3JldBgCIAEoCSJRChRMaXN0QXBpVG9rZW5zUmVxdWVzdBIaCglwYWdlX3NpemUYASABKA1CB/LgGAMo6AcSHQoKcGFnZV90b2tlbhgCIAEoCUIJ8uAYBRCABBgHIlsKFUxpc3RBcGlUb2tlbnNSZXNwb25zZRIpCgphcGlfdG9rZW5zGAEgAygLMhUucm9sbGNhbGwudjEuQXBpVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjkKFVJldm9rZUFwaVRva2VuUmVxdWVzdBIgCgxhcGlfdG9rZW5faWQYASABKAlCCvLgGAYIARAkGAMiQgoWUmV2b2tlQXBpVG9rZW5SZXNwb25zZRIoCglhcGlfdG9rZW4YASABKAsyFS5yb2xsY2FsbC52MS5BcGlUb2tlbiI2ChRDaGVja0F1ZGl0TG9nUmVxdWVzdBIeCgxrbm93bl9kaWdlc3QYASABKAlCCPLgGAQQQBgEIocBChVDaGVja0F1ZGl0TG9nUmVzcG9uc2USJAoEaGVhZBgBIAEoCzIWLnJvbGxjYWxsLnYxLkF1ZGl0U2VhbBIsCgxmaXJzdF9icm9rZW4YAiABKAsyFi5yb2xsY2FsbC52MS5BdWRpdFNlYWwSGgoSa25vd25fZGlnZXN0X2ZvdW5kGAMgASgIMucMCg5BY2NvdW50U2VydmljZRJQCghHZXRTZXR1cBIcLnJvbGxjYWxsLnYxLkdldFNldHVwUmVxdWVzdBodLnJvbGxjYWxsLnYxLkdldFNldHVwUmVzcG9uc2UiB5ACAujgGAESXAoNQ29tcGxldGVTZXR1cBIhLnJvbGxjYWxsLnYxLkNvbXBsZXRlU2V0dXBSZXF1ZXN0GiIucm9sbGNhbGwudjEuQ29tcGxldGVTZXR1cFJlc3BvbnNlIgTo4BgBEkQKBUxvZ2luEhkucm9sbGNhbGwudjEuTG9naW5SZXF1ZXN0Ghoucm9sbGNhbGwudjEuTG9naW5SZXNwb25zZSIE6OAYARJKCgZMb2dvdXQSGi5yb2xsY2FsbC52MS5Mb2dvdXRSZXF1ZXN0Ghsucm9sbGNhbGwudjEuTG9nb3V0UmVzcG9uc2UiB5ACAujgGAESYgoOR2V0Q3VycmVudFVzZXISIi5yb2xsY2FsbC52MS5HZXRDdXJyZW50VXNlclJlcXVlc3QaIy5yb2xsY2FsbC52MS5HZXRDdXJyZW50VXNlclJlc3BvbnNlIgeQAgHo4BgDEl8KDkNoYW5nZVBhc3N3b3JkEiIucm9sbGNhbGwudjEuQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0GiMucm9sbGNhbGwudjEuQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSIE6OAYAxJTCglMaXN0VXNlcnMSHS5yb2xsY2FsbC52MS5MaXN0VXNlcnNSZXF1ZXN0Gh4ucm9sbGNhbGwudjEuTGlzdFVzZXJzUmVzcG9uc2UiB5ACAejgGAUSUwoKQ3JlYXRlVXNlchIeLnJvbGxjYWxsLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0Gh8ucm9sbGNhbGwudjEuQ3JlYXRlVXNlclJlc3BvbnNlIgTo4BgFElkKC1NldFVzZXJSb2xlEh8ucm9sbGNhbGwudjEuU2V0VXNlclJvbGVSZXF1ZXN0GiAucm9sbGNhbGwudjEuU2V0VXNlclJvbGVSZXNwb25zZSIHkAIC6OAYBRJZCgtEaXNhYmxlVXNlchIfLnJvbGxjYWxsLnYxLkRpc2FibGVVc2VyUmVxdWVzdBogLnJvbGxjYWxsLnYxLkRpc2FibGVVc2VyUmVzcG9uc2UiB5ACAujgGAUSVgoKRW5hYmxlVXNlchIeLnJvbGxjYWxsLnYxLkVuYWJsZVVzZXJSZXF1ZXN0Gh8ucm9sbGNhbGwudjEuRW5hYmxlVXNlclJlc3BvbnNlIgeQAgLo4BgFElAKCVJlc2V0VXNlchIdLnJvbGxjYWxsLnYxLlJlc2V0VXNlclJlcXVlc3QaHi5yb2xsY2FsbC52MS5SZXNldFVzZXJSZXNwb25zZSIE6OAYBRJcCgxMaXN0U2Vzc2lvbnMSIC5yb2xsY2FsbC52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiEucm9sbGNhbGwudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiB5ACAejgGAMSXwoNUmV2b2tlU2Vzc2lvbhIhLnJvbGxjYWxsLnYxLlJldm9rZVNlc3Npb25SZXF1ZXN0GiIucm9sbGNhbGwudjEuUmV2b2tlU2Vzc2lvblJlc3BvbnNlIgeQAgLo4BgDEl8KDkNyZWF0ZUFwaVRva2VuEiIucm9sbGNhbGwudjEuQ3JlYXRlQXBpVG9rZW5SZXF1ZXN0GiMucm9sbGNhbGwudjEuQ3JlYXRlQXBpVG9rZW5SZXNwb25zZSIE6OAYBRJfCg1MaXN0QXBpVG9rZW5zEiEucm9sbGNhbGwudjEuTGlzdEFwaVRva2Vuc1JlcXVlc3QaIi5yb2xsY2FsbC52MS5MaXN0QXBpVG9rZW5zUmVzcG9uc2UiB5ACAejgGAUSYgoOUmV2b2tlQXBpVG9rZW4SIi5yb2xsY2FsbC52MS5SZXZva2VBcGlUb2tlblJlcXVlc3QaIy5yb2xsY2FsbC52MS5SZXZva2VBcGlUb2tlblJlc3BvbnNlIgeQAgLo4BgFEl8KDUNoZWNrQXVkaXRMb2cSIS5yb2xsY2FsbC52MS5DaGVja0F1ZGl0TG9nUmVxdWVzdBoiLnJvbGxjYWxsLnYxLkNoZWNrQXVkaXRMb2dSZXNwb25zZSIHkAIB6OAYBWIGcHJvdG8z", [file_google_protobuf_timestamp, file_rollcall_v1_options]);
 
 /**
  * Describes the message rollcall.v1.User.
@@ -36,249 +37,270 @@ export const ApiTokenSchema = /*@__PURE__*/
   messageDesc(file_rollcall_v1_account, 2);
 
 /**
+ * Describes the message rollcall.v1.AuditSeal.
+ * Use `create(AuditSealSchema)` to create a new message.
+ */
+export const AuditSealSchema = /*@__PURE__*/
+  messageDesc(file_rollcall_v1_account, 3);
+
+/**
  * Describes the message rollcall.v1.SetupLink.
  * Use `create(SetupLinkSchema)` to create a new message.
  */
 export const SetupLinkSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 3);
+  messageDesc(file_rollcall_v1_account, 4);
 
 /**
  * Describes the message rollcall.v1.GetSetupRequest.
  * Use `create(GetSetupRequestSchema)` to create a new message.
  */
 export const GetSetupRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 4);
+  messageDesc(file_rollcall_v1_account, 5);
 
 /**
  * Describes the message rollcall.v1.GetSetupResponse.
  * Use `create(GetSetupResponseSchema)` to create a new message.
  */
 export const GetSetupResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 5);
+  messageDesc(file_rollcall_v1_account, 6);
 
 /**
  * Describes the message rollcall.v1.CompleteSetupRequest.
  * Use `create(CompleteSetupRequestSchema)` to create a new message.
  */
 export const CompleteSetupRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 6);
+  messageDesc(file_rollcall_v1_account, 7);
 
 /**
  * Describes the message rollcall.v1.CompleteSetupResponse.
  * Use `create(CompleteSetupResponseSchema)` to create a new message.
  */
 export const CompleteSetupResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 7);
+  messageDesc(file_rollcall_v1_account, 8);
 
 /**
  * Describes the message rollcall.v1.LoginRequest.
  * Use `create(LoginRequestSchema)` to create a new message.
  */
 export const LoginRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 8);
+  messageDesc(file_rollcall_v1_account, 9);
 
 /**
  * Describes the message rollcall.v1.LoginResponse.
  * Use `create(LoginResponseSchema)` to create a new message.
  */
 export const LoginResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 9);
+  messageDesc(file_rollcall_v1_account, 10);
 
 /**
  * Describes the message rollcall.v1.LogoutRequest.
  * Use `create(LogoutRequestSchema)` to create a new message.
  */
 export const LogoutRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 10);
+  messageDesc(file_rollcall_v1_account, 11);
 
 /**
  * Describes the message rollcall.v1.LogoutResponse.
  * Use `create(LogoutResponseSchema)` to create a new message.
  */
 export const LogoutResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 11);
+  messageDesc(file_rollcall_v1_account, 12);
 
 /**
  * Describes the message rollcall.v1.GetCurrentUserRequest.
  * Use `create(GetCurrentUserRequestSchema)` to create a new message.
  */
 export const GetCurrentUserRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 12);
+  messageDesc(file_rollcall_v1_account, 13);
 
 /**
  * Describes the message rollcall.v1.GetCurrentUserResponse.
  * Use `create(GetCurrentUserResponseSchema)` to create a new message.
  */
 export const GetCurrentUserResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 13);
+  messageDesc(file_rollcall_v1_account, 14);
 
 /**
  * Describes the message rollcall.v1.ChangePasswordRequest.
  * Use `create(ChangePasswordRequestSchema)` to create a new message.
  */
 export const ChangePasswordRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 14);
+  messageDesc(file_rollcall_v1_account, 15);
 
 /**
  * Describes the message rollcall.v1.ChangePasswordResponse.
  * Use `create(ChangePasswordResponseSchema)` to create a new message.
  */
 export const ChangePasswordResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 15);
+  messageDesc(file_rollcall_v1_account, 16);
 
 /**
  * Describes the message rollcall.v1.ListUsersRequest.
  * Use `create(ListUsersRequestSchema)` to create a new message.
  */
 export const ListUsersRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 16);
+  messageDesc(file_rollcall_v1_account, 17);
 
 /**
  * Describes the message rollcall.v1.ListUsersResponse.
  * Use `create(ListUsersResponseSchema)` to create a new message.
  */
 export const ListUsersResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 17);
+  messageDesc(file_rollcall_v1_account, 18);
 
 /**
  * Describes the message rollcall.v1.CreateUserRequest.
  * Use `create(CreateUserRequestSchema)` to create a new message.
  */
 export const CreateUserRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 18);
+  messageDesc(file_rollcall_v1_account, 19);
 
 /**
  * Describes the message rollcall.v1.CreateUserResponse.
  * Use `create(CreateUserResponseSchema)` to create a new message.
  */
 export const CreateUserResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 19);
+  messageDesc(file_rollcall_v1_account, 20);
 
 /**
  * Describes the message rollcall.v1.SetUserRoleRequest.
  * Use `create(SetUserRoleRequestSchema)` to create a new message.
  */
 export const SetUserRoleRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 20);
+  messageDesc(file_rollcall_v1_account, 21);
 
 /**
  * Describes the message rollcall.v1.SetUserRoleResponse.
  * Use `create(SetUserRoleResponseSchema)` to create a new message.
  */
 export const SetUserRoleResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 21);
+  messageDesc(file_rollcall_v1_account, 22);
 
 /**
  * Describes the message rollcall.v1.DisableUserRequest.
  * Use `create(DisableUserRequestSchema)` to create a new message.
  */
 export const DisableUserRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 22);
+  messageDesc(file_rollcall_v1_account, 23);
 
 /**
  * Describes the message rollcall.v1.DisableUserResponse.
  * Use `create(DisableUserResponseSchema)` to create a new message.
  */
 export const DisableUserResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 23);
+  messageDesc(file_rollcall_v1_account, 24);
 
 /**
  * Describes the message rollcall.v1.EnableUserRequest.
  * Use `create(EnableUserRequestSchema)` to create a new message.
  */
 export const EnableUserRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 24);
+  messageDesc(file_rollcall_v1_account, 25);
 
 /**
  * Describes the message rollcall.v1.EnableUserResponse.
  * Use `create(EnableUserResponseSchema)` to create a new message.
  */
 export const EnableUserResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 25);
+  messageDesc(file_rollcall_v1_account, 26);
 
 /**
  * Describes the message rollcall.v1.ResetUserRequest.
  * Use `create(ResetUserRequestSchema)` to create a new message.
  */
 export const ResetUserRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 26);
+  messageDesc(file_rollcall_v1_account, 27);
 
 /**
  * Describes the message rollcall.v1.ResetUserResponse.
  * Use `create(ResetUserResponseSchema)` to create a new message.
  */
 export const ResetUserResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 27);
+  messageDesc(file_rollcall_v1_account, 28);
 
 /**
  * Describes the message rollcall.v1.ListSessionsRequest.
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 28);
+  messageDesc(file_rollcall_v1_account, 29);
 
 /**
  * Describes the message rollcall.v1.ListSessionsResponse.
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 29);
+  messageDesc(file_rollcall_v1_account, 30);
 
 /**
  * Describes the message rollcall.v1.RevokeSessionRequest.
  * Use `create(RevokeSessionRequestSchema)` to create a new message.
  */
 export const RevokeSessionRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 30);
+  messageDesc(file_rollcall_v1_account, 31);
 
 /**
  * Describes the message rollcall.v1.RevokeSessionResponse.
  * Use `create(RevokeSessionResponseSchema)` to create a new message.
  */
 export const RevokeSessionResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 31);
+  messageDesc(file_rollcall_v1_account, 32);
 
 /**
  * Describes the message rollcall.v1.CreateApiTokenRequest.
  * Use `create(CreateApiTokenRequestSchema)` to create a new message.
  */
 export const CreateApiTokenRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 32);
+  messageDesc(file_rollcall_v1_account, 33);
 
 /**
  * Describes the message rollcall.v1.CreateApiTokenResponse.
  * Use `create(CreateApiTokenResponseSchema)` to create a new message.
  */
 export const CreateApiTokenResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 33);
+  messageDesc(file_rollcall_v1_account, 34);
 
 /**
  * Describes the message rollcall.v1.ListApiTokensRequest.
  * Use `create(ListApiTokensRequestSchema)` to create a new message.
  */
 export const ListApiTokensRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 34);
+  messageDesc(file_rollcall_v1_account, 35);
 
 /**
  * Describes the message rollcall.v1.ListApiTokensResponse.
  * Use `create(ListApiTokensResponseSchema)` to create a new message.
  */
 export const ListApiTokensResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 35);
+  messageDesc(file_rollcall_v1_account, 36);
 
 /**
  * Describes the message rollcall.v1.RevokeApiTokenRequest.
  * Use `create(RevokeApiTokenRequestSchema)` to create a new message.
  */
 export const RevokeApiTokenRequestSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 36);
+  messageDesc(file_rollcall_v1_account, 37);
 
 /**
  * Describes the message rollcall.v1.RevokeApiTokenResponse.
  * Use `create(RevokeApiTokenResponseSchema)` to create a new message.
  */
 export const RevokeApiTokenResponseSchema = /*@__PURE__*/
-  messageDesc(file_rollcall_v1_account, 37);
+  messageDesc(file_rollcall_v1_account, 38);
+
+/**
+ * Describes the message rollcall.v1.CheckAuditLogRequest.
+ * Use `create(CheckAuditLogRequestSchema)` to create a new message.
+ */
+export const CheckAuditLogRequestSchema = /*@__PURE__*/
+  messageDesc(file_rollcall_v1_account, 39);
+
+/**
+ * Describes the message rollcall.v1.CheckAuditLogResponse.
+ * Use `create(CheckAuditLogResponseSchema)` to create a new message.
+ */
+export const CheckAuditLogResponseSchema = /*@__PURE__*/
+  messageDesc(file_rollcall_v1_account, 40);
 
 /**
  * A browser signs in once and then carries a cookie, which no answer's message
