@@ -238,7 +238,6 @@ finish() {
   if [ "$standing" = to ]; then
     is_predecessor_kept && put_back || return 1
   fi
-  rm -f "$verdict.guard"
   [ "$standing" != other ] && sync "${binary%/*}" && stop_replaced
 }
 
@@ -275,7 +274,9 @@ question() {
 
 watch() {
   if ! is_unconfirmed; then
-    if [ -e "$record" ] || [ -e "$verdict.guard" ]; then rm -f "$record" "$verdict.guard"; fi
+    for leftover in "$record" "$record.tmp" "$verdict.guard" "$verdict.other" "$binary.restore"; do
+      if [ -e "$leftover" ] || [ -L "$leftover" ]; then rm -f "$leftover"; fi
+    done
     return 0
   fi
   read_verdict "$verdict"
@@ -321,8 +322,7 @@ count_crash() {
   read_record
   crashes=$((crashes + 1))
   write_record
-  # In a process of its own, with which the lock ends.
-  [ "$crashes" -ge "$CRASHES" ] && [ "$finding" != given_up ] && (restore crashed)
+  [ "$crashes" -ge "$CRASHES" ] && [ "$finding" != given_up ] && restore crashed
 }
 
 main() {

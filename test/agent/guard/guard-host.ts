@@ -33,6 +33,8 @@ export interface GuardHostOptions {
   /** The program that was replaced, which the guard asks whether it reaches the server. */
   readonly oldProgram?: Buffer;
   readonly newProgram?: Buffer;
+  /** Another guard's. */
+  readonly script?: string;
 }
 
 /** A program that answers every question with this exit status. */
@@ -45,27 +47,42 @@ export class GuardHost implements AsyncDisposable {
   readonly root: string;
   readonly paths: UpdatePaths;
   readonly configPath: string;
-  readonly oldProgram: Buffer;
   readonly newProgram: Buffer;
+  readonly #script: string;
+  #oldProgram: Buffer;
 
-  private constructor(root: string, oldProgram: Buffer, newProgram: Buffer) {
+  private constructor(root: string, oldProgram: Buffer, newProgram: Buffer, script: string) {
     this.root = root;
     this.paths = updatePaths(join(root, "bin", "agent"), join(root, "state"));
     this.configPath = join(root, "agent.json");
-    this.oldProgram = oldProgram;
+    this.#oldProgram = oldProgram;
     this.newProgram = newProgram;
+    this.#script = script;
   }
 
   static async create(options: GuardHostOptions = {}, parent = tmpdir()): Promise<GuardHost> {
     const root = await realpath(await mkdtemp(join(parent, "rollcall-guard-")));
-    const { oldProgram = answering("1.0.0", 0), newProgram = answering("2.0.0", 1) } = options;
-    const host = new GuardHost(root, oldProgram, newProgram);
+    const { oldProgram = answering("1.0.0", 0), newProgram = answering("2.0.0", 1), script = GUARD } = options;
+    const host = new GuardHost(root, oldProgram, newProgram, script);
     await mkdir(host.paths.folder, { mode: 0o700 });
     await mkdir(host.paths.stateDir, { mode: 0o700 });
     await writeFile(host.paths.binary, newProgram, { mode: 0o755 });
     await writeFile(host.paths.old, oldProgram, { mode: 0o755 });
     await writeFile(host.paths.journal, await host.journalText(options), { mode: 0o600 });
     return host;
+  }
+
+  /** The program that the update replaced. */
+  get oldProgram(): Buffer {
+    return this.#oldProgram;
+  }
+
+  /** The same host, had the update replaced this program. */
+  async withOldProgram(oldProgram: Buffer, options: GuardHostOptions = {}): Promise<this> {
+    this.#oldProgram = oldProgram;
+    await writeFile(this.paths.old, oldProgram, { mode: 0o755 });
+    await writeFile(this.paths.journal, await this.journalText(options));
+    return this;
   }
 
   /** The journal as the updater writes it. */
@@ -75,7 +92,7 @@ export class GuardHost implements AsyncDisposable {
     return formatJournal({
       state: "unconfirmed",
       jobId: JOB,
-      fromSha256: sha256(this.oldProgram),
+      fromSha256: sha256(this.#oldProgram),
       toSha256: sha256(this.newProgram),
       fromVersion: "1.0.0",
       toVersion: "2.0.0",
@@ -89,12 +106,12 @@ export class GuardHost implements AsyncDisposable {
 
   /** What the units add to the script. */
   guardArguments(mode: "watch" | "stopped"): readonly string[] {
-    return [GUARD, mode, this.paths.binary, this.paths.stateDir, this.configPath];
+    return [this.#script, mode, this.paths.binary, this.paths.stateDir, this.configPath];
   }
 
   /** A look of the timer's. */
-  watch(): Promise<RunEnd> {
-    return run("sh", this.guardArguments("watch"), {});
+  watch(env: Readonly<Record<string, string>> = {}): Promise<RunEnd> {
+    return run("sh", this.guardArguments("watch"), env);
   }
 
   /** What follows the end of the agent. */
@@ -116,7 +133,7 @@ export class GuardHost implements AsyncDisposable {
 
   async versionAt(path: string): Promise<"1.0.0" | "2.0.0" | "neither"> {
     const bytes = await readFile(path);
-    return bytes.equals(this.oldProgram) ? "1.0.0" : bytes.equals(this.newProgram) ? "2.0.0" : "neither";
+    return bytes.equals(this.#oldProgram) ? "1.0.0" : bytes.equals(this.newProgram) ? "2.0.0" : "neither";
   }
 
   /** The agent's own code over these files, as a process that starts now has it. */
@@ -127,7 +144,11 @@ export class GuardHost implements AsyncDisposable {
       stateDir: paths.stateDir,
       configPath,
       ownVersion: await this.standing(),
-      trust: await openTrustStore(createTrustFile(paths), { roots: TEST_PUBLISHER.rootKeys, sequence: 0, keysSequence: 0 }),
+      trust: await openTrustStore(createTrustFile(paths), {
+        roots: TEST_PUBLISHER.rootKeys,
+        sequence: 0,
+        keysSequence: 0,
+      }),
       clock: realClock,
     });
   }
