@@ -29,7 +29,7 @@ test("a host that falls behind is told, updated and seen to succeed without a re
   await untilLive(page);
   const row = page.locator('[data-host="web-01"]');
   await row.getByText("Out of date").waitFor();
-  expect(await page.getByTestId("tile-behind").innerText()).toContain("2");
+  expect(await page.getByTestId("tile-behind").textContent()).toContain("2");
   const { job } = await plane.fleet.updateHost({ hostId: broken.hostId });
   await broken.commanded();
   broken.stream.sendProgress({
@@ -53,7 +53,7 @@ test("a host that falls behind is told, updated and seen to succeed without a re
   await host.helloUpdated(jobId, NEW_VERSION);
   await row.getByText("Succeeded").waitFor();
   await row.getByText("Out of date").waitFor({ state: "detached" });
-  expect(await page.getByTestId("tile-behind").innerText()).toContain("1");
+  expect(await page.getByTestId("tile-behind").textContent()).toContain("1");
   await keepPicture(page, "hosts");
   expectNoFaults(visitor);
 });

@@ -1,4 +1,4 @@
-import { parseRoute, type Route } from "./routes.ts";
+import { parseRoute, pathTo, type Route } from "./routes.ts";
 
 /** Where in the page somebody was, kept with each entry of the history. */
 interface Place {
@@ -14,6 +14,9 @@ export class Router {
   readonly fragment: string = $derived(this.#url.hash.slice(1));
   /** Rises with each change of page, also back and forth; pages of one kind count as one. */
   readonly pageKey: string = $derived("hostId" in this.route ? this.route.hostId : this.route.page);
+
+  /** The list of hosts as it was last filtered and sorted. */
+  hostsHref: string = $state(pathTo("hosts"));
 
   /** Starts to follow the browser. Returns the end of it. */
   follow(): () => void {
@@ -38,6 +41,7 @@ export class Router {
     if (url.href === location.href) return;
     history.replaceState({ scrollY } satisfies Place, "");
     history.pushState({ scrollY: 0 } satisfies Place, "", url);
+    if (this.route.page === "hosts") this.hostsHref = `${pathTo("hosts")}${this.#url.search}`;
     const samePage = url.pathname === this.#url.pathname;
     this.#url = url;
     if (!samePage) requestAnimationFrame(() => scrollTo(0, 0));

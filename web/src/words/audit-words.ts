@@ -1,0 +1,64 @@
+/** What an entry of the audit log tells, in words. */
+import type { AuditEvent } from "../../../gen/rollcall/v1/attention_pb.js";
+
+const WORDS: Readonly<Record<string, string>> = {
+  "host.enrolled": "Host enrolled",
+  "host.removed": "Host removed",
+  "host.update_dispatched": "Update sent",
+  "host.update_succeeded": "Update succeeded",
+  "host.update_failed": "Update failed",
+  "host.update_rolled_back": "Update rolled back",
+  "host.update_cancelled": "Update cancelled",
+  "fleet.update_started": "Fleet update started",
+  "fleet.update_halted": "Fleet update halted",
+  "fleet.update_completed": "Fleet update completed",
+  "fleet.update_cancelled": "Fleet update cancelled",
+  "alert.acknowledged": "Alert acknowledged",
+  "token.created": "Token made",
+  "token.revoked": "Token revoked",
+  "user.created": "User added",
+  "user.set_up": "User set up",
+  "user.role_changed": "Role changed",
+  "user.disabled": "User disabled",
+  "user.enabled": "User enabled",
+  "user.reset": "User reset",
+  "user.password_changed": "Password changed",
+  "session.login": "Signed in",
+  "session.login_failed": "Sign-in failed",
+  "session.logout": "Signed out",
+  "session.revoked": "Session ended",
+  "release.imported": "Release imported",
+  "release.removed": "Release removed",
+  "release.target_changed": "Target version changed",
+};
+
+/** The kinds of entries that the log can be narrowed to: a group of actions, and its name. */
+export const AUDIT_GROUPS: readonly (readonly [prefix: string, label: string])[] = [
+  ["host.", "Hosts"],
+  ["fleet.", "Fleet updates"],
+  ["alert.", "Alerts"],
+  ["release.", "Releases"],
+  ["user.", "Users"],
+  ["token.", "Tokens"],
+  ["session.", "Sessions"],
+];
+
+/** As in `Update sent`. What a newer server names differently shows as it is. */
+export function auditTitle(event: AuditEvent): string {
+  return WORDS[event.action] ?? event.action;
+}
+
+/** Facts of an entry, by name. *Shape*: empty when there are none that can be read. */
+export function auditFacts(event: AuditEvent): readonly (readonly [name: string, value: string])[] {
+  try {
+    const details: unknown = JSON.parse(event.details || "{}");
+    if (typeof details !== "object" || details === null) return [];
+    return Object.entries(details).flatMap(([name, value]) => {
+      if (value === null || value === "" || value === undefined) return [];
+      const text = typeof value === "object" ? JSON.stringify(value) : String(value as string | number | boolean);
+      return [[name.replaceAll("_", " "), text] as const];
+    });
+  } catch {
+    return [];
+  }
+}
