@@ -240,6 +240,21 @@ describe("the sequence floor", () => {
     expect((await fixture.open()).sequenceFloor).toBe(9);
   });
 
+  test("that is not on the disk yet holds up the next update", async () => {
+    await using fixture = await TrustFixture.create();
+    const store = await fixture.open();
+    await store.acceptKeys(PUBLISHER.keySet);
+    const kept = await readFile(fixture.file.path);
+    await rm(fixture.file.path);
+    await mkdir(fixture.file.path);
+    await expect(store.raiseFloor("job-1", 9)).rejects.toThrow("EISDIR");
+    expect(await refusalOfKeys(store, NOTHING)).toMatchObject({ details: { errorCode: "EISDIR" } });
+    await rm(fixture.file.path, { recursive: true });
+    await writeFile(fixture.file.path, kept, { mode: 0o600 });
+    await store.acceptKeys(NOTHING);
+    expect((await fixture.open()).sequenceFloor).toBe(9);
+  });
+
   test("survives changes that come at the same time", async () => {
     await using fixture = await TrustFixture.create();
     const store = await fixture.open();
