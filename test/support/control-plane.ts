@@ -40,17 +40,22 @@ export interface ControlPlane extends AsyncDisposable {
   untilEnded(jobId: string): Promise<Job>;
 }
 
-/** Starts one whose target is NEW_VERSION, a release that holds `artifact`. */
+/**
+ * Starts one whose target is NEW_VERSION, a release that holds `artifact`. `prepare` changes its `data` and
+ * `releases` folders before.
+ */
 export async function startControlPlane(
   durations: Partial<Durations> = {},
   artifact = buildVersionElf(NEW_VERSION, ARTIFACT_BYTES),
   environment: Readonly<Record<string, string>> = {},
+  prepare: (folder: string) => Promise<void> = async () => undefined,
 ): Promise<ControlPlane> {
   await using parts = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "rollcall-control-plane-"));
   parts.defer(() => rm(folder, { recursive: true, force: true }));
   const releasesDir = join(folder, "releases");
   await writeTestRelease(releasesDir, { version: NEW_VERSION, sequence: 2, artifact });
+  await prepare(folder);
   const database = parts.use(await createTestDatabase());
   const log: string[] = [];
   const config = readConfig([], {
