@@ -4,13 +4,15 @@ import type { Artifact, Settlement, Stage, SwapOrder, UpdatePlatform } from "../
 import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
 
 /** The calls that a fake platform can be made to wait in, or to fail in. */
-export type PlatformStep = "preflight" | "openStage" | "write" | "complete" | "probe" | "swap" | "confirm";
+export type PlatformStep = "preflight" | "openStage" | "write" | "complete" | "probe" | "swap" | "confirm" | "discard";
 
 /** Replaces nothing: it keeps the stage in memory and remembers what was asked of it. What was left of one is reused. */
 export class FakePlatform implements UpdatePlatform {
   readonly name = "linux-x64";
   readonly calls: string[] = [];
   readonly swaps: SwapOrder[] = [];
+  /** Indexes of the blocks that were written, in their order. */
+  readonly written: number[] = [];
   staged: Buffer | undefined;
   isConfirmable = true;
   readonly #before = new Map<PlatformStep, (attempt: number) => Promise<void> | void>();
@@ -60,6 +62,7 @@ export class FakePlatform implements UpdatePlatform {
       write: async (blockIndex, block) => {
         await this.#reach("write");
         bytes.set(block, blockIndex * blockSizeBytes);
+        this.written.push(blockIndex);
       },
       complete: () => this.#reach("complete"),
       untilDurable: async () => undefined,
@@ -81,7 +84,7 @@ export class FakePlatform implements UpdatePlatform {
   }
 
   async discard(): Promise<void> {
-    this.calls.push("discard");
+    await this.#reach("discard");
     this.staged = undefined;
   }
 
