@@ -1,7 +1,7 @@
 /** A fleet update that has far less bandwidth than it needs, on a real server with real streams. */
 import { createCipheriv } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { BlockEncoding, UpdatePhase } from "../../gen/rollcall/v1/agent_pb.js";
+import { BlockEncoding, UpdatePhase, type FetchBlocksResponse } from "../../gen/rollcall/v1/agent_pb.js";
 import { FleetUpdateState } from "../../gen/rollcall/v1/rollout_pb.js";
 import { hostStates, untilFleetUpdateSettled } from "../support/fleet-update-end.ts";
 import { NEW_VERSION, startControlPlane, type ControlPlane } from "../support/control-plane.ts";
@@ -32,7 +32,8 @@ async function update(host: ScriptedHost, onBlock: () => void): Promise<number> 
   const blocks: Buffer[] = [];
   const askedAtMs = realClock.monotonicMs();
   let firstAtMs: number | undefined;
-  for await (const block of host.agent.fetchBlocks(jobId, [{ first: 0, count: 4 }])) {
+  const call: AsyncIterable<FetchBlocksResponse> = host.agent.fetchBlocks(jobId, [{ first: 0, count: 4 }]);
+  for await (const block of call) {
     if (block.encoding === BlockEncoding.UNSPECIFIED) continue;
     firstAtMs ??= realClock.monotonicMs();
     blocks.push(plainBlock(block));

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { UpdatePhase } from "../../../gen/rollcall/v1/agent_pb.js";
+import { UpdatePhase, type FetchBlocksResponse } from "../../../gen/rollcall/v1/agent_pb.js";
 import { JobReason, JobState, type Job } from "../../../gen/rollcall/v1/model_pb.js";
 import { NEW_VERSION, startControlPlane, type ControlPlane } from "../../support/control-plane.ts";
 import { untilFleetUpdateSettled } from "../../support/fleet-update-end.ts";
@@ -19,7 +19,8 @@ afterAll(() => plane[Symbol.asyncDispose]());
 /** Fetches blocks for a job. *Units*: bytes that came, as they went on the wire. */
 async function fetchBlocks(host: ScriptedHost, jobId: string, first: number, count: number): Promise<number> {
   let bytes = 0;
-  for await (const block of host.agent.fetchBlocks(jobId, [{ first, count }])) {
+  const call: AsyncIterable<FetchBlocksResponse> = host.agent.fetchBlocks(jobId, [{ first, count }]);
+  for await (const block of call) {
     bytes += block.data.length;
     const start = block.index * 65_536;
     expect(plainBlock(block).equals(ARTIFACT.subarray(start, start + 65_536))).toBe(true);
