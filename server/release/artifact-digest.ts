@@ -25,7 +25,7 @@ export class ArtifactDigest {
   /** *Throws* RefusedError (release_invalid) as soon as there are more bytes than the manifest says. */
   update(bytes: Uint8Array): void {
     this.#sizeBytes += bytes.length;
-    if (this.#sizeBytes > Number(this.#artifact.sizeBytes)) throw this.#wrongSize("more");
+    if (this.#sizeBytes > Number(this.#artifact.sizeBytes)) throw this.#wrongSize("has more bytes than that");
     this.#whole.update(bytes);
     let rest = bytes;
     while (rest.length > 0) {
@@ -43,7 +43,7 @@ export class ArtifactDigest {
     const { platform, fileName, sha256, blockSizeBytes, blockListSha256 } = this.#artifact;
     this.#endBlock();
     const sizeBytes = Number(this.#artifact.sizeBytes);
-    if (this.#sizeBytes !== sizeBytes) throw this.#wrongSize(String(this.#sizeBytes));
+    if (this.#sizeBytes !== sizeBytes) throw this.#wrongSize(`has ${this.#sizeBytes}`);
     const file = artifactFile(this.#artifact);
     const digest = this.#whole.digest("hex");
     if (digest !== sha256)
@@ -60,12 +60,12 @@ export class ArtifactDigest {
     this.#blockBytes = 0;
   }
 
-  #wrongSize(bytes: string): Error {
+  #wrongSize(problem: string): Error {
     const { sizeBytes } = this.#artifact;
     return invalidRelease(
       artifactFile(this.#artifact),
       "wrong_size",
-      `it has ${bytes} bytes; its manifest says ${sizeBytes}`,
+      `its manifest says ${sizeBytes} bytes; it ${problem}`,
     );
   }
 }

@@ -86,7 +86,7 @@ describe("the server's own sentence is told", () => {
     const path = await writeTestRelease(folder, { version: "5.0.0", sequence: 5, artifact: ARTIFACT });
     await writeFile(path, "short");
     const { sentence } = await run([join(folder, "5.0.0"), ...(await flagsFor(plane))]);
-    expect(sentence).toBe("linux-x64/rollcall-agent: it has 5 bytes; its manifest says 3000000. Nothing was changed.");
+    expect(sentence).toBe("linux-x64/rollcall-agent: its manifest says 3000000 bytes; it has 5. Nothing was changed.");
   });
 
   test("when the token is wrong, or its role too low", async () => {
