@@ -13,6 +13,7 @@ import { InvalidFieldSchema } from "../../../gen/rollcall/v1/model_pb.js";
 import { minimum_role, Role } from "../../../gen/rollcall/v1/options_pb.js";
 import { authorize } from "../../../server/api/edge-interceptor.ts";
 import { createFleetClient, startControlPlane, type ControlPlane } from "../../support/control-plane.ts";
+import { failureOf } from "../../support/refusal-of.ts";
 import { repositoryRoot } from "../../toolchain/repository-root.ts";
 
 let plane: ControlPlane;
@@ -70,17 +71,6 @@ describe("every RPC", () => {
 });
 
 describe("a bad request", () => {
-  const invalid = async (call: Promise<unknown>) => {
-    const error = ConnectError.from(
-      await call.then(
-        () => undefined,
-        (reason: unknown) => reason,
-      ),
-    );
-    expect(error.code).toBe(Code.InvalidArgument);
-    return error.findDetails(InvalidFieldSchema)[0];
-  };
-
   test.each([
     ["hostId", "is required", () => plane.fleet.updateHost({})],
     ["hostId", "must hold a lower-case UUID only", () => plane.fleet.updateHost({ hostId: "x" })],
@@ -117,7 +107,9 @@ describe("a bad request", () => {
       () => plane.fleet.createEnrollmentToken({ validForSeconds: 4_000_000 }),
     ],
   ])("names %s: it %s", async (field, problem, call) => {
-    expect(await invalid(call())).toMatchObject({ field, problem });
+    const error = await failureOf(call());
+    expect(error.code).toBe(Code.InvalidArgument);
+    expect(error.findDetails(InvalidFieldSchema)[0]).toMatchObject({ field, problem });
   });
 
   test.each([
