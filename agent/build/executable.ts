@@ -1,45 +1,31 @@
-/** Makes the agent's one executable file: bundle → blob with code cache → injected into Node. */
+/** Makes the agent's one executable file: bundle → blob → injected into Node. */
 import { execFile } from "node:child_process";
-import { copyFile, chmod, writeFile } from "node:fs/promises";
+import { chmod, copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
-import type { NodeBinary } from "./node-binary.ts";
+import type { PublicKey } from "../../gen/minisign.ts";
+import { findOwnNode, type NodeBinary } from "./node-binary.ts";
+import type { Target } from "./target.ts";
 
 const run = promisify(execFile);
 
+/** What an agent knows about itself from its build; nothing later changes it. */
+export interface BuildFacts {
+  readonly version: string;
+  readonly sequence: number;
+  /** Who may say which keys sign its updates. */
+  readonly roots: readonly PublicKey[];
+}
+
 /** Relative names only: the blob remembers them, and the same inputs must give the same bytes. */
 const BUNDLE_NAME = "agent.cjs";
-const BLOB_NAME = "agent.blob";
 
 /** *Source*: Node.js documentation, "Single executable applications". */
 const SENTINEL_FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
-/** Writes the executable to `outputPath`, working in `workDir`. */
-export async function buildExecutable(
-  root: string,
-  version: string,
-  node: NodeBinary,
-  workDir: string,
-  outputPath: string,
-): Promise<void> {
-  const copied = copyFile(node.basePath, outputPath);
-  await bundleAgent(root, version, workDir);
-  const blobPath = await makeBlob(node, workDir);
-  await copied;
-  await chmod(outputPath, 0o755);
-  // As a process, for it warns of sections that `strip` removed, on every run.
-  await run(node.path, [
-    join(root, "node_modules", "postject", "dist", "cli.js"),
-    outputPath,
-    "NODE_SEA_BLOB",
-    blobPath,
-    "--sentinel-fuse",
-    SENTINEL_FUSE,
-  ]);
-}
-
-async function bundleAgent(root: string, version: string, workDir: string): Promise<void> {
+/** Writes the agent's program, the same for every platform, into `workDir`. */
+export async function bundleAgent(root: string, facts: BuildFacts, workDir: string): Promise<void> {
   await build({
     absWorkingDir: root,
     entryPoints: ["agent/main.ts"],
@@ -50,27 +36,55 @@ async function bundleAgent(root: string, version: string, workDir: string): Prom
     format: "cjs",
     minify: true,
     legalComments: "none",
-    define: { ROLLCALL_BUILD_VERSION: JSON.stringify(version) },
+    define: {
+      ROLLCALL_BUILD_VERSION: JSON.stringify(facts.version),
+      ROLLCALL_BUILD_SEQUENCE: JSON.stringify(String(facts.sequence)),
+      ROLLCALL_BUILD_ROOTS: JSON.stringify(facts.roots.map(({ text }) => text).join(",")),
+    },
     // A bundle has no place among the sources; own-version.ts asks for it only in their absence.
     logOverride: { "empty-import-meta": "silent" },
     logLevel: "warning",
   });
 }
 
-async function makeBlob(node: NodeBinary, workDir: string): Promise<string> {
+/** Writes the executable of one platform to `outputPath`, from its Node and the bundle in `workDir`. */
+export async function buildExecutable(
+  root: string,
+  node: NodeBinary,
+  workDir: string,
+  outputPath: string,
+): Promise<void> {
+  const copied = copyFile(node.path, outputPath);
+  const blobPath = await makeBlob(root, node.target, workDir);
+  await copied;
+  await chmod(outputPath, 0o755);
+  // As a process, for it warns of sections that `strip` removed, on every run.
+  await run(findOwnNode(root), [
+    join(root, "node_modules", "postject", "dist", "cli.js"),
+    outputPath,
+    "NODE_SEA_BLOB",
+    blobPath,
+    "--sentinel-fuse",
+    SENTINEL_FUSE,
+  ]);
+}
+
+async function makeBlob(root: string, target: Target, workDir: string): Promise<string> {
+  const blobName = `${target.platform}.blob`;
+  const configName = `${target.platform}.json`;
   const config = {
     main: BUNDLE_NAME,
-    output: BLOB_NAME,
+    output: blobName,
     disableExperimentalSEAWarning: true,
-    useCodeCache: true,
+    useCodeCache: target.hasCodeCache,
     // A foreign OpenSSL configuration could load code before the first line of ours.
     // The heap's ceiling is several times what an update needs; blocks lie outside of it.
     // A small nursery frees the buffers of a download before they leave the processor's caches: half the work.
-    execArgv: ["--max-old-space-size=64", "--max-semi-space-size=1", "--openssl-config=/dev/null"],
+    execArgv: ["--max-old-space-size=64", "--max-semi-space-size=1", `--openssl-config=${target.nullDevice}`],
     execArgvExtension: "none",
   };
-  await writeFile(join(workDir, "sea.json"), JSON.stringify(config));
+  await writeFile(join(workDir, configName), JSON.stringify(config));
   // The seed makes V8 lay out its code cache the same way each time; V8 leaves it out of what a cache is checked for.
-  await run(node.path, ["--random-seed=1", "--experimental-sea-config", "sea.json"], { cwd: workDir, env: {} });
-  return join(workDir, BLOB_NAME);
+  await run(findOwnNode(root), ["--random-seed=1", "--experimental-sea-config", configName], { cwd: workDir, env: {} });
+  return join(workDir, blobName);
 }

@@ -1,14 +1,21 @@
-/** Puts a release together: artifact, block list and manifest, all of it or none. */
+/** Puts a release together: artifacts, block lists, manifest and signatures, all of it or none. */
 import { hash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { decodeManifest, encodeManifest } from "../../gen/manifest.ts";
-import { ManifestSchema, type Manifest } from "../../gen/rollcall/v1/release_pb.js";
+import {
+  ManifestArtifactSchema,
+  ManifestSchema,
+  type Manifest,
+  type ManifestArtifact,
+} from "../../gen/rollcall/v1/release_pb.js";
 import { AGENT_PACKAGE } from "../own-version.ts";
-import { buildExecutable } from "./executable.ts";
-import { prepareNodeBinary } from "./node-binary.ts";
+import { buildExecutable, bundleAgent } from "./executable.ts";
+import { prepareNodeBinary, type NodeBinary } from "./node-binary.ts";
+import { refuseForeignRoots, signManifest, writeRoots, type Publisher } from "./publisher.ts";
+import type { Target } from "./target.ts";
 
 /** *Units*: bytes. */
 const BLOCK_SIZE_BYTES = 64 * 1024;
@@ -20,32 +27,86 @@ export interface ReleaseOrder {
   /** Holds one folder a version. */
   readonly releasesDir: string;
   readonly version: string;
-  readonly platform: "linux-x64";
+  readonly targets: readonly Target[];
+  readonly publisher: Publisher;
   /** Rises with each release; chosen after its siblings when absent. */
   readonly sequence: number | undefined;
+  /** Hosts whose floor is at most this may go back to this release; 0 for none. */
+  readonly permittedFloor: number;
   /** The sources' time, not the build's: the same sources give the same bytes. */
   readonly createdAt: Date;
 }
 
-/** Builds a release in `<releasesDir>/<version>`, replacing one of that version. *Shape*: the path of that folder. */
-export async function buildRelease(order: ReleaseOrder): Promise<string> {
-  await mkdir(order.releasesDir, { recursive: true });
-  const workDir = await mkdtemp(join(order.releasesDir, ".build-"));
+/** What was built. */
+export interface BuiltRelease {
+  readonly path: string;
+  readonly sequence: number;
+  /** Programs whose absence made artifacts larger than they had to be. */
+  readonly missingStrips: readonly string[];
+}
+
+/** Builds a release in `<releasesDir>/<version>`, replacing one of that version. */
+export async function buildRelease(order: ReleaseOrder): Promise<BuiltRelease> {
+  const { root, releasesDir, version, publisher, createdAt } = order;
+  await mkdir(releasesDir, { recursive: true });
+  await refuseForeignRoots(releasesDir, publisher.folder);
+  const workDir = await mkdtemp(join(releasesDir, ".build-"));
   try {
+    // First whatever can be refused before work is done.
+    const nodes: NodeBinary[] = [];
+    for (const target of order.targets) nodes.push(await prepareNodeBinary(root, target));
+    const sequence = await chooseSequence(order);
     const stagedDir = join(workDir, "release");
-    const platformDir = join(stagedDir, order.platform);
-    await mkdir(platformDir, { recursive: true });
-    const artifactPath = join(platformDir, AGENT_PACKAGE);
-    await buildExecutable(order.root, order.version, await prepareNodeBinary(order.root), workDir, artifactPath);
-    const artifact = await readFile(artifactPath);
-    const blockList = listBlocks(artifact);
-    await writeFile(`${artifactPath}.blocks`, blockList);
-    const manifest = describeRelease(order, artifact, blockList, await chooseSequence(order));
-    await writeFile(join(stagedDir, "manifest.json"), encodeManifest(manifest));
-    return await publish(order, workDir, stagedDir);
+    await mkdir(stagedDir);
+    await bundleAgent(root, { version, sequence, roots: publisher.folder.roots }, workDir);
+    const artifacts: ManifestArtifact[] = [];
+    for (const node of nodes) artifacts.push(await buildArtifact(root, node, workDir, stagedDir));
+    const manifest = encodeManifest(describeRelease(order, artifacts, sequence));
+    await writeFile(join(stagedDir, "manifest.json"), manifest);
+    await writeSignatures(stagedDir, publisher, manifest, createdAt);
+    await writeRoots(releasesDir, publisher.folder, workDir);
+    const path = await publish(order, workDir, stagedDir);
+    return { path, sequence, missingStrips: nodes.flatMap(({ missingStrip }) => missingStrip ?? []) };
   } finally {
     await rm(workDir, { recursive: true, force: true });
   }
+}
+
+async function buildArtifact(
+  root: string,
+  node: NodeBinary,
+  workDir: string,
+  stagedDir: string,
+): Promise<ManifestArtifact> {
+  const { target } = node;
+  const fileName = `${AGENT_PACKAGE}${target.fileEnding}`;
+  const path = join(stagedDir, target.platform, fileName);
+  await mkdir(join(stagedDir, target.platform));
+  await buildExecutable(root, node, workDir, path);
+  const artifact = await readFile(path);
+  const blockList = listBlocks(artifact);
+  await writeFile(`${path}.blocks`, blockList);
+  return create(ManifestArtifactSchema, {
+    platform: target.platform,
+    fileName,
+    sizeBytes: BigInt(artifact.length),
+    sha256: hash("sha256", artifact, "hex"),
+    blockSizeBytes: BLOCK_SIZE_BYTES,
+    blockListSha256: hash("sha256", blockList, "hex"),
+  });
+}
+
+async function writeSignatures(
+  stagedDir: string,
+  { folder, signingKey }: Publisher,
+  manifest: Buffer,
+  createdAt: Date,
+): Promise<void> {
+  await writeFile(join(stagedDir, "keys.json"), folder.keys);
+  await writeFile(join(stagedDir, "keys.json.minisig"), folder.keysSignature);
+  if (signingKey === undefined) return;
+  const signature = signManifest(signingKey, folder, manifest, createdAt);
+  await writeFile(join(stagedDir, "manifest.json.minisig"), signature);
 }
 
 /** sha256 of each block, one after another. */
@@ -57,23 +118,15 @@ export function listBlocks(artifact: Buffer): Buffer {
   return Buffer.concat(digests);
 }
 
-function describeRelease(order: ReleaseOrder, artifact: Buffer, blockList: Buffer, sequence: number): Manifest {
+function describeRelease(order: ReleaseOrder, artifacts: ManifestArtifact[], sequence: number): Manifest {
   return create(ManifestSchema, {
     format: 1,
     product: AGENT_PACKAGE,
     version: order.version,
     sequence: BigInt(sequence),
     createdAt: timestampFromDate(order.createdAt),
-    artifacts: [
-      {
-        platform: order.platform,
-        fileName: AGENT_PACKAGE,
-        sizeBytes: BigInt(artifact.length),
-        sha256: hash("sha256", artifact, "hex"),
-        blockSizeBytes: BLOCK_SIZE_BYTES,
-        blockListSha256: hash("sha256", blockList, "hex"),
-      },
-    ],
+    artifacts,
+    permittedFloor: BigInt(order.permittedFloor),
   });
 }
 

@@ -1,13 +1,11 @@
 /** `npm run release -- VERB …`: what a publisher does with keys and signatures. Nothing of it runs on a server or a host. */
-import { wallTime } from "../clock-system.ts";
 import { OperatorError } from "../operator-error.ts";
 import { importRelease } from "./import-release.ts";
 import { init } from "./init.ts";
 import { keygen } from "./keygen.ts";
 import { keys } from "./keys.ts";
-import { askAtTerminal } from "./password.ts";
-import { systemRandomBytes } from "./randomness.ts";
 import { sign } from "./sign-file.ts";
+import { systemBench } from "./system-bench.ts";
 import { verify } from "./verify-file.ts";
 import type { Workbench } from "./workbench.ts";
 
@@ -35,13 +33,6 @@ type Verb = (words: readonly string[], bench: Workbench) => Promise<void>;
 
 const VERBS: Readonly<Record<string, Verb>> = { init, keygen, keys, sign, verify, import: importRelease };
 
-const BENCH: Workbench = {
-  now: () => new Date(wallTime()),
-  randomBytes: systemRandomBytes,
-  print: (line) => void process.stdout.write(`${line}\n`),
-  askPassword: askAtTerminal,
-};
-
 async function main([word, ...words]: readonly string[]): Promise<void> {
   if (word === "help" || word === "--help") {
     process.stdout.write(USAGE);
@@ -52,7 +43,7 @@ async function main([word, ...words]: readonly string[]): Promise<void> {
     throw new OperatorError(`${word === undefined ? "a verb is missing" : `unknown verb ${word}`}\n${USAGE}`, {
       exitStatus: 2,
     });
-  await verb(words, BENCH);
+  await verb(words, systemBench);
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

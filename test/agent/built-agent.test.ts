@@ -6,8 +6,11 @@ import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildRelease } from "../../agent/build/release.ts";
+import { TARGETS } from "../../agent/build/target.ts";
 import { LastUpdate_Outcome, UpdatePhase } from "../../gen/rollcall/v1/agent_pb.js";
 import { createTestAuthority, startFakeAgentServer } from "../support/fake-agent-server.ts";
+import { createBuildPublisher } from "../support/test-keys.ts";
+import { TEST_PUBLISHER } from "../support/test-release.ts";
 import { findOpenSockets } from "./open-sockets.ts";
 import { runProgram } from "./run-program.ts";
 import { TemporaryFolder } from "./temporary-folder.ts";
@@ -16,6 +19,21 @@ const ROOT = join(import.meta.dirname, "../..");
 const JOB_ID = "11111111-1111-4111-8111-111111111111";
 const BLOCK_BYTES = 64 * 1024;
 
+/** Builds a signed release and tells its path. */
+async function build(version: string, releasesDir: string, sequence: number): Promise<string> {
+  const release = await buildRelease({
+    root: ROOT,
+    releasesDir: folder.join(releasesDir),
+    version,
+    targets: [TARGETS["linux-x64"]],
+    publisher: createBuildPublisher(TEST_PUBLISHER),
+    sequence,
+    permittedFloor: 0,
+    createdAt: new Date("2026-01-01T00:00:00Z"),
+  });
+  return release.path;
+}
+
 let folder: TemporaryFolder;
 let oldRelease: string;
 let newRelease: string;
@@ -23,15 +41,6 @@ let agent: string;
 
 beforeAll(async () => {
   folder = await TemporaryFolder.create();
-  const build = (version: string, releasesDir: string, sequence: number) =>
-    buildRelease({
-      root: ROOT,
-      releasesDir: folder.join(releasesDir),
-      version,
-      platform: "linux-x64",
-      sequence,
-      createdAt: new Date("2026-01-01T00:00:00Z"),
-    });
   [oldRelease, newRelease] = await Promise.all([build("1.0.0+a", "one", 1), build("2.0.0", "one", 2)]);
   agent = join(oldRelease, "linux-x64", "rollcall-agent");
 }, 120_000);
@@ -46,18 +55,9 @@ test("it prints its version alone", async () => {
 });
 
 test("the same sources give the same bytes", async () => {
-  const again = await buildRelease({
-    root: ROOT,
-    releasesDir: folder.join("two"),
-    version: "2.0.0",
-    platform: "linux-x64",
-    sequence: 2,
-    createdAt: new Date("2026-01-01T00:00:00Z"),
-  });
-  const manifests = await Promise.all(
-    [newRelease, again].map((release) => readFile(join(release, "manifest.json"), "utf8")),
-  );
-  expect(manifests[1]).toBe(manifests[0]);
+  const again = await build("2.0.0", "two", 2);
+  for (const name of ["manifest.json", "manifest.json.minisig"])
+    expect(await readFile(join(again, name), "utf8")).toBe(await readFile(join(newRelease, name), "utf8"));
 }, 60_000);
 
 describe("--probe", () => {
@@ -139,11 +139,16 @@ class Supervisor implements AsyncDisposable {
 test("an enrolled agent replaces itself when told to, says so when it is back, and stops when asked", async () => {
   await using server = await startFakeAgentServer(createTestAuthority());
   const artifact = await readFile(join(newRelease, "linux-x64", "rollcall-agent"));
-  const manifest = await readFile(join(newRelease, "manifest.json"));
+  const [manifest, signature, keys, keysSignature] = await Promise.all(
+    ["manifest.json", "manifest.json.minisig", "keys.json", "keys.json.minisig"].map((name) =>
+      readFile(join(newRelease, name)),
+    ),
+  );
+  if (manifest === undefined) throw new Error("a release has a manifest");
   const blockList = await readFile(join(newRelease, "linux-x64", "rollcall-agent.blocks"));
   const manifestSha256 = hash("sha256", manifest, "buffer");
   server.script.enroll = ({ token }) => ({ hostId: "host-1", credential: `for-${token}` });
-  server.script.fetchManifest = () => ({ manifest, blockList });
+  server.script.fetchManifest = () => ({ manifest, signature, keys, keysSignature, blockList });
   server.script.fetchBlocks = async function* ({ ranges }) {
     for (const { first, count } of ranges) {
       for (let index = first; index < first + count; index += 1) {
@@ -189,9 +194,13 @@ test("an enrolled agent replaces itself when told to, says so when it is back, a
     expect(hello.instanceId).not.toBe(firstHello.instanceId);
     expect(supervisor.statuses).toEqual([0]);
     after.welcome(2n);
-    after.end();
-    const again = await server.connections.take();
-    expect((await again.hello()).lastUpdate).toMatchObject({ jobId: JOB_ID, outcome: LastUpdate_Outcome.SUCCEEDED });
+    // Confirming takes the agent a moment: it tells of it in whichever Hello comes after that.
+    let told = hello.lastUpdate;
+    for (let last = after; told === undefined; told = (await last.hello()).lastUpdate) {
+      last.end();
+      last = await server.connections.take();
+    }
+    expect(told).toMatchObject({ jobId: JOB_ID, outcome: LastUpdate_Outcome.SUCCEEDED });
     statuses.push(...supervisor.statuses);
     expect((await readFile(binary)).equals(artifact)).toBe(true);
   }

@@ -7,6 +7,9 @@
 import { createHash } from "node:crypto";
 import { access, mkdir, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { readDevelopmentPublisher } from "../../agent/build/publisher.ts";
+import { systemBench } from "../../agent/release/system-bench.ts";
+import type { PublicKey } from "../../gen/minisign.ts";
 import { wallDate } from "../bench/stopwatch-clock.ts";
 import { runCommand } from "../toolchain/run-command.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
@@ -48,7 +51,9 @@ export async function buildAgents(
 }
 
 async function buildBoth(version: string, print: (line: string) => void, signal: AbortSignal): Promise<AgentBuilds> {
-  const folder = join(CACHE, await digestInputs(version));
+  // Builds trust the keys that they were made with; others would not be updated by them.
+  const { folder: keys } = await readDevelopmentPublisher(repositoryRoot, systemBench);
+  const folder = join(CACHE, await digestInputs(version, keys.roots));
   await mkdir(folder, { recursive: true });
   const older = await buildAgent(folder, `${version}-older`, 1, print, signal);
   const newer = await buildAgent(folder, version, 2, print, signal);
@@ -76,8 +81,8 @@ async function buildAgent(
   return build;
 }
 
-async function digestInputs(version: string): Promise<string> {
-  const hash = createHash("sha256").update(`${version}\n`);
+async function digestInputs(version: string, roots: readonly PublicKey[]): Promise<string> {
+  const hash = createHash("sha256").update(`${version}\n${roots.map(({ text }) => text).join()}\n`);
   for (const input of INPUTS) {
     for (const path of await listFiles(join(repositoryRoot, input))) {
       const content = await readFile(path);

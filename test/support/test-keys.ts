@@ -6,10 +6,11 @@
 import { createHash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { Publisher } from "../../agent/build/publisher.ts";
 import { createSecretKey, encodePublicKey, signContent, type SecretKey } from "../../agent/release/secret-key.ts";
 import { encodeManifest } from "../../gen/manifest.ts";
 import type { PublicKey } from "../../gen/minisign.ts";
-import { encodeKeySet } from "../../gen/release-trust.ts";
+import { encodeKeySet, verifyKeySet } from "../../gen/release-trust.ts";
 import {
   KeySetSchema,
   SigningKeySchema,
@@ -53,6 +54,16 @@ export function createTestPublisher(name = "test publisher"): TestPublisher {
     rootsFile: rootKeys.map(encodePublicKey).join(""),
     signingKey,
     keySet: signKeySet(roots[0], { signingKeys: [nameKey(signingKey)] }),
+  };
+}
+
+/** The publisher as a build knows it, with its signing key at hand unless told otherwise. */
+export function createBuildPublisher(publisher: TestPublisher, signingKey?: SecretKey | "elsewhere"): Publisher {
+  const { bytes, signature } = publisher.keySet;
+  const keySet = verifyKeySet(bytes, signature, publisher.rootKeys);
+  return {
+    folder: { path: "test keys", roots: publisher.rootKeys, keySet, keys: bytes, keysSignature: signature },
+    signingKey: signingKey === "elsewhere" ? undefined : (signingKey ?? publisher.signingKey),
   };
 }
 

@@ -4,6 +4,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { prepareNodeBinary } from "../../../agent/build/node-binary.ts";
 import { buildRelease, listBlocks } from "../../../agent/build/release.ts";
 import { readSourceTime } from "../../../agent/build/source-time.ts";
+import { TARGETS } from "../../../agent/build/target.ts";
+import { createBuildPublisher } from "../../support/test-keys.ts";
+import { TEST_PUBLISHER } from "../../support/test-release.ts";
 import { TemporaryFolder } from "../temporary-folder.ts";
 
 let folder: TemporaryFolder;
@@ -18,17 +21,19 @@ afterAll(async () => {
 });
 
 test("any other Node than the pinned one is refused", async () => {
-  await expect(prepareNodeBinary(folder.path)).rejects.toThrow("the build is pinned to");
+  await expect(prepareNodeBinary(folder.path, TARGETS["linux-x64"])).rejects.toThrow("the build is pinned to");
 });
 
 test("a build that fails leaves no trace of a release", async () => {
   const order = {
     root: folder.path,
     version: "1.0",
-    platform: "linux-x64",
+    targets: [TARGETS["linux-x64"]],
+    publisher: createBuildPublisher(TEST_PUBLISHER),
     sequence: 1,
+    permittedFloor: 0,
     createdAt: new Date(0),
-  } as const;
+  };
   await expect(buildRelease({ ...order, releasesDir: folder.join("releases") })).rejects.toThrow("pinned");
   expect(await readdir(folder.join("releases"))).toEqual([]);
 });
