@@ -34,7 +34,12 @@ function failed(update: FleetUpdate, host: string, job: Job | undefined): Failur
           toDo: `Open ${host} to see what stands against it, then start again.`,
         }
       : explainFailure(job, host);
-  return { ...failure, untouched: `${failure.untouched} ${afterwards(update)}` };
+  const toDo = failure.toDo.replace(/\bupdate (?:it )?again\b/i, "start again");
+  return { ...failure, untouched: `${failure.untouched} ${afterwards(update)}`, toDo: upperFirst(toDo) };
+}
+
+function upperFirst(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** What became of the others. */

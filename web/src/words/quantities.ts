@@ -19,6 +19,7 @@ export function formatBytes(bytes: bigint | number): string {
 /** `44 s`, `3 min 12 s`, `2 h 5 min`, `3 d`. */
 export function formatDuration(durationMs: number): string {
   const seconds = Math.max(0, Math.round(durationMs / 1000));
+  if (seconds < 1) return "under 1 s";
   if (seconds < 60) return `${seconds} s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return seconds % 60 === 0 ? `${minutes} min` : `${minutes} min ${seconds % 60} s`;
