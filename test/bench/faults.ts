@@ -15,7 +15,7 @@ const REPORT_EVERY = 25;
 /**
  * The built agent, interrupted while it replaces itself by the newer build over a
  * real server: at every call that touches its files other than the writes of the
- * artifact, and at WRITES of those, spread from the first to the last.
+ * artifact, and at those, or WRITES of them if there are more, spread from the first to the last.
  */
 export const faultsSuite: Suite = {
   name: "faults",
@@ -50,6 +50,7 @@ export const faultsSuite: Suite = {
 /** From the first to the last, evenly. */
 function chooseWrites(calls: readonly TracedCall[]): readonly TracedCall[] {
   const writes = calls.filter(({ syscall }) => syscall === "pwrite64");
+  if (writes.length <= WRITES) return writes;
   const chosen = Array.from({ length: WRITES }, (_, index) =>
     writes.at(Math.round((index * (writes.length - 1)) / (WRITES - 1))),
   );
