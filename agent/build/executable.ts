@@ -16,6 +16,8 @@ export interface BuildFacts {
   readonly sequence: number;
   /** Who may say which keys sign its updates. */
   readonly roots: readonly PublicKey[];
+  /** Of the key set that it is published under: older ones are refused. */
+  readonly keysSequence: number;
 }
 
 /** Relative names only: the blob remembers them, and the same inputs must give the same bytes. */
@@ -36,15 +38,21 @@ export async function bundleAgent(root: string, facts: BuildFacts, workDir: stri
     format: "cjs",
     minify: true,
     legalComments: "none",
-    define: {
-      ROLLCALL_BUILD_VERSION: JSON.stringify(facts.version),
-      ROLLCALL_BUILD_SEQUENCE: JSON.stringify(String(facts.sequence)),
-      ROLLCALL_BUILD_ROOTS: JSON.stringify(facts.roots.map(({ text }) => text).join(",")),
-    },
+    define: defineFacts(facts),
     // A bundle has no place among the sources; own-version.ts asks for it only in their absence.
     logOverride: { "empty-import-meta": "silent" },
     logLevel: "warning",
   });
+}
+
+/** What a bundler puts in the place of each name of a build: own-version.ts and own-trust.ts read them. */
+export function defineFacts(facts: BuildFacts): Record<string, string> {
+  return {
+    ROLLCALL_BUILD_VERSION: JSON.stringify(facts.version),
+    ROLLCALL_BUILD_SEQUENCE: JSON.stringify(String(facts.sequence)),
+    ROLLCALL_BUILD_ROOTS: JSON.stringify(facts.roots.map(({ text }) => text).join(",")),
+    ROLLCALL_BUILD_KEYS_SEQUENCE: JSON.stringify(String(facts.keysSequence)),
+  };
 }
 
 /** Writes the executable of one platform to `outputPath`, from its Node and the bundle in `workDir`. */

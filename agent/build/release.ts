@@ -58,7 +58,8 @@ export async function buildRelease(order: ReleaseOrder): Promise<BuiltRelease> {
     const sequence = await chooseSequence(order);
     const stagedDir = join(workDir, "release");
     await mkdir(stagedDir);
-    await bundleAgent(root, { version, sequence, roots: publisher.folder.roots }, workDir);
+    const { roots, keySet } = publisher.folder;
+    await bundleAgent(root, { version, sequence, roots, keysSequence: Number(keySet.sequence) }, workDir);
     const artifacts: ManifestArtifact[] = [];
     for (const node of nodes) artifacts.push(await buildArtifact(root, node, workDir, stagedDir));
     const manifest = encodeManifest(describeRelease(order, artifacts, sequence));
