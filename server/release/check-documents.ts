@@ -98,7 +98,7 @@ export function findTrusted(known: SignedKeySet, roots: readonly PublicKey[]): T
 }
 
 /** The one of the higher sequence; the known one when both are the same. *Throws* RefusedError (release_invalid). */
-export function chooseNewest(given: TrustedKeySet | undefined, known: TrustedKeySet | undefined): TrustedKeySet {
+function chooseNewest(given: TrustedKeySet | undefined, known: TrustedKeySet | undefined): TrustedKeySet {
   if (given === undefined && known === undefined)
     throw invalidRelease(DOCUMENT_FILES.keys, "missing", "no key set came along and none is known");
   if (given === undefined || known === undefined) return (given ?? known) as TrustedKeySet;

@@ -9,23 +9,15 @@
  */
 import type { PublicKey } from "../../gen/minisign.ts";
 import type { ImportReleaseRequest } from "../../gen/rollcall/v1/catalog_pb.js";
-import { RefusedError, UnavailableError } from "../domain/errors.ts";
+import { RefusedError } from "../domain/errors.ts";
 import { AGENT_PACKAGE } from "../domain/host.ts";
-import {
-  checkDocuments,
-  chooseNewest,
-  findTrusted,
-  type CheckedDocuments,
-  type ReleaseDocuments,
-  type TrustedKeySet,
-} from "./check-documents.ts";
-import { nameRelease, toCheckedRelease, type CheckedArtifact, type CheckedRelease } from "./checked-release.ts";
-import { findConflict, isKnown } from "./find-conflict.ts";
+import { checkDocuments, findTrusted, type CheckedDocuments, type TrustedKeySet } from "./check-documents.ts";
 import { invalidRelease } from "./invalid-release.ts";
-import type { Log, ReleaseStore, ReleaseTransaction } from "./ports.ts";
+import type { Log, ReleaseStore } from "./ports.ts";
 import { checkArtifacts, readDocuments } from "./read-release.ts";
 import { Upload } from "./receive-release.ts";
 import { diskFull, writeDocuments, type PendingChange, type ReleaseFolders } from "./release-folders.ts";
+import { knownRelease, recordKeySet, recordRelease, refuseConflict, type Origin } from "./release-record.ts";
 import { readRootKeys } from "./root-keys.ts";
 
 /** What the importer works with. */
@@ -34,12 +26,6 @@ export interface ReleaseImporterParts {
   readonly folders: ReleaseFolders;
   readonly rootKeysPath: string;
   readonly log: Log;
-}
-
-/** Who brings a release, and how. */
-interface Origin {
-  readonly actor: string;
-  readonly cause: string;
 }
 
 const FROM_FOLDER: Origin = { actor: "rollcall", cause: "it stands in the releases folder" };
@@ -107,18 +93,18 @@ export class ReleaseImporter {
     const sizeBytes = manifest.artifacts.reduce((sum, artifact) => sum + Number(artifact.sizeBytes), 0);
     await using folder = await folders.makeImport(sizeBytes);
     const artifacts = await upload.receiveArtifacts(manifest, folder.path);
-    const documents: ReleaseDocuments = {
+    const documents = {
       manifest: checked.manifestBytes,
       signature: checked.signature,
       keys: keySet.keys,
       keysSignature: keySet.signature,
     };
     await writeDocuments(folder.path, documents);
-    await this.#store(documents, roots, artifacts, origin, (isAlreadyKnown) =>
+    const place = (isAlreadyKnown: boolean): Promise<PendingChange> =>
       isAlreadyKnown
         ? folders.restore(folder.path, manifest.version, artifacts)
-        : folders.place(folder.path, manifest.version),
-    );
+        : folders.place(folder.path, manifest.version);
+    await recordRelease(this.#parts, roots, { documents, artifacts, origin, place });
   }
 
   async #importFolder(version: string, roots: readonly PublicKey[]): Promise<void> {
@@ -130,50 +116,12 @@ export class ReleaseImporter {
       if (manifest.version !== version)
         throw invalidRelease("manifest.json", "wrong_version", `it is the manifest of ${manifest.version}`);
       const artifacts = await checkArtifacts(folder, manifest);
-      await this.#store(documents, roots, artifacts, FROM_FOLDER, async () => NOTHING_PLACED);
+      const place = async (): Promise<PendingChange> => NOTHING_PLACED;
+      await recordRelease(this.#parts, roots, { documents, artifacts, origin: FROM_FOLDER, place });
     } catch (error) {
       const { details } = error instanceof RefusedError ? error : { details: {} };
       log("error", "release not imported", { version, error: sentenceOf(error), ...details });
     }
-  }
-
-  /** One transaction, which checks again: what is known may have changed meanwhile. */
-  async #store(
-    documents: ReleaseDocuments,
-    roots: readonly PublicKey[],
-    artifacts: readonly CheckedArtifact[],
-    origin: Origin,
-    place: (isAlreadyKnown: boolean) => Promise<PendingChange>,
-  ): Promise<void> {
-    const placed: PendingChange[] = [];
-    try {
-      const stored = await this.#parts.store.transaction(async (tx) => {
-        await tx.lockReleases();
-        const checked = checkDocuments(documents, roots, await tx.findKeySet(AGENT_PACKAGE));
-        const { version, sequence } = checked.manifest;
-        const namesakes = await tx.findNamesakes(AGENT_PACKAGE, version, Number(sequence));
-        const named = refuseConflict(checked, namesakes);
-        const release = toCheckedRelease(checked, artifacts);
-        if (checked.isNewKeySet) await keepKeySet(tx, checked.keySet, origin);
-        const isAlreadyKnown = isKnown(named, namesakes);
-        const isChanged = await saveRelease(tx, release, isAlreadyKnown, origin);
-        placed.push(await place(isAlreadyKnown));
-        return { release, isChanged };
-      });
-      if (stored.isChanged) this.#tell(stored.release);
-    } catch (error) {
-      // An outcome that is not known leaves the files: they are whole, and what the database holds needs them.
-      for (const change of placed) await (error instanceof UnavailableError ? change.finish() : change.undo());
-      throw error;
-    }
-    for (const change of placed) await change.finish();
-  }
-
-  #tell({ version, keyId, keyLabel, isDevelopment, artifacts }: CheckedRelease): void {
-    const { log } = this.#parts;
-    const platforms = artifacts.map(({ platform }) => platform);
-    log("info", "release imported", { version, platforms, key_id: keyId, key_label: keyLabel });
-    if (isDevelopment) log("warn", "release signed with development keys", { version });
   }
 
   /** *Shape*: `undefined` when there are none that can be used; the log says so in one line. */
@@ -189,7 +137,7 @@ export class ReleaseImporter {
 
   /** The folders come in no order: a key that the newest key set revokes signs nothing, whichever is read first. */
   async #keepNewestKeySet(versions: readonly string[], roots: readonly PublicKey[]): Promise<void> {
-    const { store, folders } = this.#parts;
+    const { folders } = this.#parts;
     const found: TrustedKeySet[] = [];
     for (const version of versions) {
       const documents = await readDocuments(folders.pathOf(version)).catch(() => undefined);
@@ -198,67 +146,8 @@ export class ReleaseImporter {
       if (trusted !== undefined) found.push(trusted);
     }
     const [newest] = found.sort((one, other) => Number(other.keySet.sequence - one.keySet.sequence));
-    if (newest === undefined) return;
-    await store.transaction(async (tx) => {
-      await tx.lockReleases();
-      const stored = await tx.findKeySet(AGENT_PACKAGE);
-      const known = stored && findTrusted(stored, roots);
-      if (known === undefined || newest.keySet.sequence > known.keySet.sequence)
-        await keepKeySet(tx, chooseNewest(newest, known), FROM_FOLDER);
-    });
+    if (newest !== undefined) await recordKeySet(this.#parts, roots, newest, FROM_FOLDER);
   }
-}
-
-async function keepKeySet(tx: ReleaseTransaction, keySet: TrustedKeySet, origin: Origin): Promise<void> {
-  await tx.saveKeySet(AGENT_PACKAGE, keySet);
-  const { sequence, signingKeys, revokedKeys, development } = keySet.keySet;
-  await tx.writeAuditEvent({
-    ...origin,
-    action: "release.keys_changed",
-    details: {
-      package: AGENT_PACKAGE,
-      sequence: Number(sequence),
-      signing_keys: signingKeys.map(({ publicKey, label }) => ({ public_key: publicKey, label })),
-      revoked_keys: revokedKeys.length,
-      development,
-    },
-  });
-}
-
-/** True when that changed anything. */
-async function saveRelease(
-  tx: ReleaseTransaction,
-  release: CheckedRelease,
-  isAlreadyKnown: boolean,
-  origin: Origin,
-): Promise<boolean> {
-  if (!isAlreadyKnown) await tx.insertRelease(release);
-  else if (!(await tx.replaceSignature(release))) return false;
-  await tx.writeAuditEvent({
-    actor: origin.actor,
-    action: "release.imported",
-    cause: isAlreadyKnown ? `${origin.cause}; another signature of a known release` : origin.cause,
-    details: {
-      package: release.package,
-      version: release.version,
-      sequence: release.sequence,
-      key_id: release.keyId,
-      development: release.isDevelopment,
-    },
-  });
-  return true;
-}
-
-/** *Throws* RefusedError (release_known). */
-function refuseConflict(checked: CheckedDocuments, namesakes: Parameters<typeof findConflict>[1]) {
-  const named = nameRelease(checked.manifest, checked.manifestSha256);
-  const conflict = findConflict(named, namesakes);
-  if (conflict !== undefined) throw knownRelease(named.version, conflict);
-  return named;
-}
-
-function knownRelease(version: string, sentence: string): RefusedError {
-  return new RefusedError("release_known", `${sentence}. Nothing was changed.`, { version });
 }
 
 function sentenceOf(error: unknown): string {

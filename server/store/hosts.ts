@@ -196,7 +196,7 @@ export async function lockDispatchFacts(
 }
 
 /** The highest sequence floor of a host that takes a release. */
-export function greatestFloorOf(release: { readonly sequence: bigint; readonly permitted_floor: bigint }): number {
+function greatestFloorOf(release: { readonly sequence: bigint; readonly permitted_floor: bigint }): number {
   return Math.max(Number(release.sequence), Number(release.permitted_floor));
 }
 

@@ -1,4 +1,7 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { promisify } from "node:util";
 import { connect as connectHttp2 } from "node:http2";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -167,6 +170,23 @@ test("the verifier is what stands in the sources", async () => {
   const answer = await download("/install/verify-release.sh");
   expect(answer.status).toBe(200);
   expect(answer.body.equals(await readFile(join(repositoryRoot, "agent", "install", "verify-release.sh")))).toBe(true);
+});
+
+test("what is downloaded with an enrolment token is verified by what is downloaded, in a shell", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "rollcall-first-install-"));
+  try {
+    await mkdir(join(folder, "linux-x64"));
+    const documents = ["manifest.json", "manifest.json.minisig", "keys.json", "keys.json.minisig"];
+    for (const file of [...documents, "linux-x64/rollcall-agent"])
+      await writeFile(join(folder, file), (await download(`/releases/target/${file}`)).body);
+    await writeFile(join(folder, "verify-release.sh"), (await download("/install/verify-release.sh")).body);
+    const root = TEST_PUBLISHER.roots[1].publicKey.text;
+    const flags = ["--root", root, "--root", TEST_PUBLISHER.roots[0].publicKey.text, "--platform", "linux-x64"];
+    const { stdout } = await promisify(execFile)("sh", [join(folder, "verify-release.sh"), ...flags, folder]);
+    expect(stdout).toMatch(`verified rollcall-agent ${NEW_VERSION} for linux-x64`);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 describe("whoever downloads", () => {

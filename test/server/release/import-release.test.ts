@@ -268,6 +268,15 @@ describe("key sets", () => {
       plane,
       await makeUpload({ version: "5.0.0", sequence: 5, artifact: ARTIFACT, signedBy: secondKey, keySet: revoked }),
     );
+    expect(
+      plane.log.filter((line) => line.includes("signed by a revoked key")).map((line): unknown => JSON.parse(line)),
+    ).toEqual([
+      {
+        level: "warn",
+        event: "releases are signed by a revoked key: hosts refuse them",
+        versions: ["3.0.0", NEW_VERSION],
+      },
+    ]);
     const six = { version: "6.0.0", sequence: 6, artifact: ARTIFACT };
     for (const keySet of [TEST_PUBLISHER.keySet, bothKeys, revoked]) {
       expect(await refusedFor(plane, await makeUpload({ ...six, keySet }))).toMatchObject({
