@@ -13,7 +13,7 @@ import type { KeySet } from "../../gen/rollcall/v1/release_pb.js";
 import { OperatorError } from "../operator-error.ts";
 import { writeNewFile } from "./file-writing.ts";
 import { createFirstKeySet } from "./key-set.ts";
-import { encodeSecretKey, MINISIGN_COST, SALT_BYTES } from "./secret-key-file.ts";
+import { encodeSecretKey, SALT_BYTES } from "./secret-key-file.ts";
 import {
   createSecretKey,
   describeSignedFile,
@@ -90,7 +90,7 @@ export async function writeKeyPair(
   bench: Workbench,
 ): Promise<void> {
   const salt = bench.randomBytes(SALT_BYTES);
-  const encryption = password === undefined ? undefined : { password, salt, cost: MINISIGN_COST };
+  const encryption = password === undefined ? undefined : { password, salt, cost: bench.passwordCost };
   const secret = await encodeSecretKey(key, encryption);
   await writeNewFile(`${pathWithoutEnding}.key`, secret, "owner");
   await writeNewFile(`${pathWithoutEnding}.pub`, encodePublicKey(key.publicKey), "everybody");

@@ -17,6 +17,7 @@ export interface SystemPackage {
 export const SYSTEM_PACKAGES: readonly SystemPackage[] = [
   { name: "binutils", program: "strip" },
   { name: "e2fsprogs", program: "mkfs.ext4" },
+  { name: "minisign", program: "minisign" },
   { name: "mount", program: "mount" },
   { name: "openssl", program: "openssl" },
   { name: "python3", program: "python3" },
