@@ -11,12 +11,16 @@ export interface TinyElf {
   /** 1 for stdout (the default), 2 for stderr. */
   readonly stream?: 1 | 2;
   /** How it goes on after printing; exit 0 when left out. */
-  readonly ending?: { readonly exit: number } | "hang" | "repeat";
+  readonly ending?: Ending;
+  /** What it does instead of printing when its first argument is no flag: an agent that passes its probe and then is no good. */
+  readonly whenRun?: Exclude<Ending, "repeat">;
   /** Padded to this size; as small as can be when left out. */
   readonly sizeBytes?: number;
   /** e_machine; x86-64 when left out. Only that one runs here. */
   readonly machine?: number;
 }
+
+type Ending = { readonly exit: number } | "hang" | "repeat";
 
 const LOAD_ADDRESS = 0x400000;
 const HEADER_BYTES = 64 + 56;
@@ -24,6 +28,11 @@ const X86_64 = 62;
 const SYSCALL = [0x0f, 0x05];
 /** lea rsi, [rip + disp32] */
 const LEA_RSI_RIP = [0x48, 0x8d, 0x35];
+/** mov rax, [rsp + 16]: at the start the stack holds argc, argv[0], argv[1]. */
+const LOAD_FIRST_ARGUMENT = [0x48, 0x8b, 0x44, 0x24, 0x10];
+/** cmp byte [rax], '-' */
+const COMPARE_WITH_DASH = [0x80, 0x38, 0x2d];
+const JUMP_IF_EQUAL = 0x74;
 const SYS_WRITE = 1;
 const SYS_PAUSE = 34;
 const SYS_EXIT_GROUP = 231;
@@ -36,7 +45,7 @@ export function buildVersionElf(version: string, sizeBytes = 0): Buffer {
 /** *Source*: ELF gABI, "ELF Header", "Program Header"; Intel SDM volume 2. */
 export function buildTinyElf(elf: TinyElf): Buffer {
   const text = Buffer.from(elf.prints);
-  const code = assemble(text.length, elf);
+  const code = Buffer.concat([assembleWhenRun(elf.whenRun), assemble(text.length, elf)]);
   const used = HEADER_BYTES + code.length + text.length;
   const file = Buffer.alloc(Math.max(used, elf.sizeBytes ?? 0));
   writeHeaders(file, used, elf.machine ?? X86_64);
@@ -63,6 +72,13 @@ function writeHeaders(file: Buffer, usedBytes: number, machine: number): void {
   file.writeBigUInt64LE(BigInt(usedBytes), 96);
   file.writeBigUInt64LE(BigInt(usedBytes), 104);
   file.writeBigUInt64LE(0x1000n, 112);
+}
+
+/** Ends, or hangs, before anything is printed if argv[1] does not begin with "-". */
+function assembleWhenRun(ending: TinyElf["whenRun"]): Buffer {
+  if (ending === undefined) return Buffer.alloc(0);
+  const body = assembleEnding(ending, 0);
+  return Buffer.from([...LOAD_FIRST_ARGUMENT, ...COMPARE_WITH_DASH, JUMP_IF_EQUAL, body.length, ...body]);
 }
 
 /** write(stream, text), then exit, or wait for signals for ever, or write again. */
