@@ -6,6 +6,7 @@ import { createAccountParts } from "./account-parts.ts";
 import { announceSetupLink, withdrawSetupLink } from "./announce-setup-link.ts";
 import { loadAdminToken } from "./api/admin-token.ts";
 import { ChangeFeed } from "./api/change-feed.ts";
+import { loadDashboard } from "./api/dashboard.ts";
 import { createWebHandler, UPLOAD_PATHS, WEB_SERVICES } from "./api/web-handler.ts";
 import { listenForWeb } from "./api/web-listener.ts";
 import { AuditSealer } from "./audit/audit-sealer.ts";
@@ -58,6 +59,8 @@ export interface RunningServer extends AsyncDisposable {
 }
 
 const DRAIN_GRACE_MS = 3_000;
+/** Where the build of the dashboard stands. */
+const DASHBOARD_FOLDER = join(dirname(import.meta.dirname), "dist", "web");
 
 /** What verifies a release before the first install. */
 const VERIFIER_PATH = join(dirname(import.meta.dirname), "agent", "install", "verify-release.sh");
@@ -205,6 +208,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     auditLog,
     setupPage: () => `${config.publicUrl ?? webUrl(config, web)}/setup`,
     serving,
+    dashboard: await loadDashboard(DASHBOARD_FOLDER),
     hostnames: webHostnames(config, hostname()),
     reach: { isTls: isWebTls(config), trustedProxy: config.trustedProxy, publicOrigin: config.publicUrl },
     logFailure: (method, error) => log("error", "request failed", { method, error: describe(error) }),

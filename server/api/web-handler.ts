@@ -1,4 +1,4 @@
-/** What is served on the web listener: our services, gRPC's own, the files of releases and a health page. */
+/** What is served on the web listener: our services, gRPC's own, the dashboard, the files of releases and a health page. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import type { DescService } from "@bufbuild/protobuf";
@@ -9,6 +9,7 @@ import { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
 import type { ServingStatus } from "../wire/serving-status.ts";
 import { STANDARD_SERVICES } from "../wire/standard-services.ts";
 import { createAccountService, type AccountServiceParts } from "./account-service.ts";
+import type { Dashboard } from "./dashboard.ts";
 import { checkBodies } from "./check-bodies.ts";
 import { answerDownload, type DownloadParts } from "./downloads.ts";
 import { createEdgeInterceptor, type EdgeParts } from "./edge-interceptor.ts";
@@ -20,6 +21,7 @@ import type { RequestHandler } from "./web-listener.ts";
 /** What the handler works with. */
 export interface WebHandlerParts extends FleetServiceParts, AccountServiceParts, EdgeParts, DownloadParts {
   readonly serving: ServingStatus;
+  readonly dashboard: Dashboard;
   /** Names that a request may call this server by, without port. */
   readonly hostnames: ReadonlySet<string>;
   readonly reach: Reach;
@@ -37,7 +39,7 @@ export const UPLOAD_PATHS: ReadonlySet<string> = new Set([
 const MAX_MESSAGE_BYTES = 1_048_576;
 const COMPRESSIONS = [compressionGzip, compressionBrotli];
 
-/** Nothing that is served here is a page yet, so a browser that shows it may load and frame nothing. */
+/** A browser that shows an answer of the API may load and frame nothing. The dashboard's page says what it may. */
 const CONTENT_SECURITY_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /** *Units*: seconds. A year. */
 const STRICT_TRANSPORT_SECURITY = "max-age=31536000";
@@ -75,7 +77,10 @@ export function createWebHandler(parts: WebHandlerParts): RequestHandler {
       answer(response, 421, "this server does not go by that name");
     } else if (request.url === "/healthz") {
       answer(response, 200, "ok");
-    } else if (!answerDownload(parts, request, response, factsOf(request))) {
+    } else if (
+      !answerDownload(parts, request, response, factsOf(request)) &&
+      !parts.dashboard.answer(request, response)
+    ) {
       rpc(request, anyResponse);
     }
   };
