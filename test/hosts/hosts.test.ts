@@ -4,6 +4,7 @@ import { digestFile } from "../../agent/updater/file-digest.ts";
 import { JobReason, JobState } from "../../gen/rollcall/v1/model_pb.js";
 import { AGENT_PATHS } from "./agent-host.ts";
 import { explainNoHosts } from "./explain-no-hosts.ts";
+import { untilLogged, untilSwapped } from "./host-events.ts";
 import { BAD_VERSIONS, HostFleet, type FleetHost } from "./host-fleet.ts";
 
 const reasonToSkip = await explainNoHosts();
@@ -56,6 +57,27 @@ describe.skipIf(reasonToSkip !== undefined)(
         reason: JobReason.NOT_CONFIRMED,
       });
       await untilConnectedAgain(host);
+    });
+
+    it("a network that is cut right after the swap, for longer than the guard waits, costs no update", async () => {
+      const host = await fleet.addHost("cut");
+      const job = await fleet.update(host, fleet.builds.newer.version);
+      await untilSwapped(host.machine);
+      await host.machine.link.cut();
+      await untilLogged(host.machine, "rollcall-agent-guard", "the version before does not reach the server either");
+      await host.machine.link.mend();
+      expect(await fleet.server.untilEnded(job.id)).toMatchObject({ state: JobState.SUCCEEDED });
+      expect(await digestOn(host, AGENT_PATHS.binary)).toBe((await digestFile(fleet.builds.newer.binaryPath)).sha256);
+    });
+
+    it("a machine that loses power right after the swap comes back with the new version", async () => {
+      const host = await fleet.addHost("power");
+      const job = await fleet.update(host, fleet.builds.newer.version);
+      await untilSwapped(host.machine);
+      await host.machine.cutPower();
+      await host.machine.boot();
+      expect(await fleet.server.untilEnded(job.id)).toMatchObject({ state: JobState.SUCCEEDED });
+      expect(await digestOn(host, AGENT_PATHS.old)).toBe((await digestFile(fleet.builds.older.binaryPath)).sha256);
     });
 
     it("the folder missing from ReadWritePaths is told before a byte is fetched", async () => {
