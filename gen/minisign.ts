@@ -44,7 +44,7 @@ export function parsePublicKey(text: string): PublicKey {
   const line = text.trim().split(/\r?\n/).at(-1)?.trim() ?? "";
   const bytes = decodeBase64(line, 2 + KEY_ID_BYTES + ED25519_KEY_BYTES);
   if (bytes?.subarray(0, 2).toString("latin1") !== KEY_ALGORITHM)
-    throw new Error(`${JSON.stringify(line.slice(0, 80))} is no minisign public key`);
+    throw new Error(`${JSON.stringify(line.slice(0, 40))} is no minisign public key`);
   const der = Buffer.concat([DER_PREFIX, bytes.subarray(2 + KEY_ID_BYTES)]);
   return { keyId: readKeyId(bytes), text: line, key: createPublicKey({ key: der, format: "der", type: "spki" }) };
 }

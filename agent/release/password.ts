@@ -26,9 +26,10 @@ export async function readNewPassword(name: string, file: string | undefined, be
 export async function askAtTerminal(question: string): Promise<string> {
   const { stdin, stderr } = process;
   if (!stdin.isTTY) throw new OperatorError("there is no terminal to type a password at; use --password-file FILE");
-  stderr.write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: stdin, output: silent, terminal: true, historySize: 0 });
+  // Only now, with the terminal silent: whoever is quick would see what they type.
+  stderr.write(question);
   try {
     return await new Promise<string>((resolve, reject) => {
       lines.once("line", resolve);
