@@ -59,7 +59,7 @@ export const TARGETS: Readonly<Record<Platform, Target>> = {
 /** The targets that `--platform` names. *Shape*: `undefined` when one of them does not exist. */
 export function chooseTargets(words: readonly string[]): readonly Target[] | undefined {
   const all = Object.values(TARGETS);
-  if (words.includes("all")) return all;
-  const chosen = all.filter(({ platform }) => words.includes(platform));
-  return chosen.length === new Set(words).size ? chosen : undefined;
+  const isKnown = (word: string): boolean => word === "all" || all.some(({ platform }) => platform === word);
+  if (!words.every(isKnown)) return undefined;
+  return all.filter(({ platform }) => words.includes("all") || words.includes(platform));
 }
