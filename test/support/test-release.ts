@@ -10,6 +10,9 @@ import { createTestPublisher, signManifest, type SignedDocument, type TestPublis
 
 const BLOCK_SIZE_BYTES = 64 * 1024;
 
+/** What of a publisher a release is made with. */
+export type ReleasePublisher = Pick<TestPublisher, "rootsFile" | "signingKey" | "keySet">;
+
 /** A release to lay out. */
 export interface TestRelease {
   readonly version: string;
@@ -18,7 +21,7 @@ export interface TestRelease {
   readonly platform?: string;
   readonly permittedFloor?: number;
   /** Whose root keys `roots.pub` holds; TEST_PUBLISHER when left out. */
-  readonly publisher?: TestPublisher;
+  readonly publisher?: ReleasePublisher;
   /** Signs the manifest; the publisher's signing key when left out. */
   readonly signedBy?: SecretKey;
   /** The publisher's first when left out. */

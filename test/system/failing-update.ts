@@ -3,11 +3,13 @@ import { copyFile, link, mkdtemp, realpath, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { digestFile } from "../../agent/updater/file-digest.ts";
-import { HostStatus, type Job } from "../../gen/rollcall/v1/model_pb.js";
+import { HostStatus, JobReason, type Job } from "../../gen/rollcall/v1/model_pb.js";
 import { layOutAgentHost, type AgentHost } from "../support/agent-host.ts";
 import { AgentProcess } from "../support/agent-process.ts";
-import { buildTestAgents } from "../support/built-agent.ts";
-import type { ControlPlane } from "../support/control-plane.ts";
+import { buildTestAgents, readBuildPublisher } from "../support/built-agent.ts";
+import { NEW_VERSION, startControlPlane, type ControlPlane } from "../support/control-plane.ts";
+import { writeTestRelease } from "../support/test-release.ts";
+import { buildVersionElf } from "../support/tiny-elf.ts";
 
 /** The older build and the folder that holds the hosts of one test file. */
 export interface FailureSite extends AsyncDisposable {
@@ -15,6 +17,8 @@ export interface FailureSite extends AsyncDisposable {
   readonly binaryPath: string;
   readonly sha256: string;
   readonly sizeBytes: number;
+  /** Starts a server whose target is a release that these agents trust and that holds `artifact`. */
+  startPlane(artifact?: Buffer): Promise<ControlPlane>;
 }
 
 /** What a case changes about its host. */
@@ -34,6 +38,10 @@ export interface FailedUpdate {
   readonly disturbances: readonly string[];
 }
 
+const ARTIFACT_BYTES = 400_000;
+/** After these the next attempt may go on from what was fetched. */
+const INTERRUPTIONS: ReadonlySet<JobReason> = new Set([JobReason.DOWNLOAD_FAILED, JobReason.DIGEST_MISMATCH]);
+
 /** Builds the agent, unless that was done before. */
 export async function createFailureSite(): Promise<FailureSite> {
   const { older } = await buildTestAgents();
@@ -41,7 +49,19 @@ export async function createFailureSite(): Promise<FailureSite> {
   const binaryPath = join(folder, "rollcall-agent");
   await copyFile(older.binaryPath, binaryPath);
   const { sha256, sizeBytes } = await digestFile(binaryPath);
-  return { folder, binaryPath, sha256, sizeBytes, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+  const publisher = await readBuildPublisher();
+  const startPlane = (artifact = buildVersionElf(NEW_VERSION, ARTIFACT_BYTES)): Promise<ControlPlane> =>
+    startControlPlane({}, artifact, {}, async (root) => {
+      await writeTestRelease(join(root, "releases"), { version: NEW_VERSION, sequence: 2, artifact, publisher });
+    });
+  return {
+    folder,
+    binaryPath,
+    sha256,
+    sizeBytes,
+    startPlane,
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
+  };
 }
 
 /** Runs one agent, has it updated and waits for the end of the job. */
@@ -65,7 +85,7 @@ export async function failUpdate(
   mounted.use(await changes.beforeUpdate?.(host));
   const { job } = await plane.fleet.updateHost({ hostId: host.hostId });
   const ended = await plane.untilEnded(job?.id ?? "");
-  return { job: ended, host, disturbances: await findDisturbances(site, plane, host, agent) };
+  return { job: ended, host, disturbances: await findDisturbances(site, plane, host, agent, ended) };
 }
 
 async function findDisturbances(
@@ -73,11 +93,13 @@ async function findDisturbances(
   plane: ControlPlane,
   { paths, hostId }: AgentHost,
   agent: AgentProcess,
+  { reason }: Job,
 ): Promise<readonly string[]> {
   const found: string[] = [];
   if ((await digestFile(paths.binary)).sha256 !== site.sha256) found.push("the binary is another");
-  for (const path of [paths.staged, paths.old, paths.oldTemporary, paths.journal])
+  for (const path of [paths.old, paths.oldTemporary, paths.journal])
     if (await exists(path)) found.push(`${path} was left`);
+  if (!INTERRUPTIONS.has(reason) && (await exists(paths.staged))) found.push(`${paths.staged} was left`);
   if (!agent.isRunning) found.push("the agent ended");
   if (agent.events.includes("disconnected")) found.push("the session was lost");
   const { host } = await plane.fleet.getHost({ hostId });

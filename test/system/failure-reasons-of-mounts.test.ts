@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { JobReason, JobState } from "../../gen/rollcall/v1/model_pb.js";
 import { findLeaks } from "../agent/updater/leak-check.ts";
-import { startControlPlane, type ControlPlane } from "../support/control-plane.ts";
+import type { ControlPlane } from "../support/control-plane.ts";
 import { explainNoMounts, mountTmpfs, restrictFolder } from "../support/mounts.ts";
 import { createFailureSite, failUpdate, type FailureSite } from "./failing-update.ts";
 
@@ -18,7 +18,7 @@ describe.skipIf(reasonToSkip !== undefined)(
     let plane: ControlPlane;
     beforeAll(async () => {
       site = await createFailureSite();
-      plane = await startControlPlane();
+      plane = await site.startPlane();
     }, 120_000);
     afterAll(async () => {
       await plane[Symbol.asyncDispose]();
