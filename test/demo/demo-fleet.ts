@@ -17,7 +17,7 @@ import { createWorkspace, type Workspace } from "./workspace.ts";
 export type HostIds = ReadonlyMap<string, string>;
 
 /** What is unusual about a host. */
-export type HostSettings = Pick<HostOrder, "reserveBytes">;
+export type HostSettings = Pick<HostOrder, "reserveBytes" | "launcher">;
 
 /** Owns the processes and the folder. */
 export class DemoFleet implements AsyncDisposable {
@@ -48,11 +48,18 @@ export class DemoFleet implements AsyncDisposable {
   }
 
   /** Starts the server whose own version is the newer build. */
-  static async start(builds: AgentBuilds, clock: Clock, signal: AbortSignal): Promise<DemoFleet> {
+  static async start(
+    builds: AgentBuilds,
+    clock: Clock,
+    signal: AbortSignal,
+    agentAddress?: string,
+  ): Promise<DemoFleet> {
     await using owned = new AsyncDisposableStack();
     const workspace = owned.use(await createWorkspace("rollcall-demo-"));
     const { version, releasesDir } = builds.newer;
-    const server = owned.use(await startServer({ folder: workspace.path, version, releasesDir }, clock, signal));
+    const server = owned.use(
+      await startServer({ folder: workspace.path, version, releasesDir, agentAddress }, clock, signal),
+    );
     return new DemoFleet(server, builds, workspace, clock, owned.move());
   }
 
@@ -72,6 +79,12 @@ export class DemoFleet implements AsyncDisposable {
     );
   }
 
+  /** Starts the agent of a host that was enrolled. */
+  start(host: DemoHost): void {
+    this.hosts.set(host.name, host);
+    this.#owned.use(startAgent(host, this.#clock));
+  }
+
   /** Enrols hosts with the older agent, starts them and waits until each one is online. */
   async addHosts(
     names: readonly string[],
@@ -79,9 +92,7 @@ export class DemoFleet implements AsyncDisposable {
     settingsOf: (name: string) => HostSettings = () => ({}),
   ): Promise<HostIds> {
     for (const name of names) {
-      const host = await this.enrollHost(name, this.builds.older.binaryPath, signal, settingsOf(name));
-      this.hosts.set(name, host);
-      this.#owned.use(startAgent(host, this.#clock));
+      this.start(await this.enrollHost(name, this.builds.older.binaryPath, signal, settingsOf(name)));
     }
     const ids = await Promise.all(names.map((name) => this.waitUntilOnline(name, signal)));
     return new Map(names.map((name, index) => [name, ids[index] ?? ""]));

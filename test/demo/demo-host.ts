@@ -20,6 +20,7 @@ export interface DemoHost {
   readonly configPath: string;
   readonly stateDir: string;
   readonly logPath: string;
+  readonly launcher: readonly string[];
 }
 
 /** What a host is made from. */
@@ -34,6 +35,8 @@ export interface HostOrder {
   readonly caFile: string;
   /** *Units*: bytes that its agent leaves free. */
   readonly reserveBytes?: number;
+  /** A command that runs the agent somewhere else, such as in another network namespace; none for here. */
+  readonly launcher?: readonly string[];
 }
 
 /** Lays out a host and enrols it with a one-time token. */
@@ -46,6 +49,7 @@ export async function createHost(order: HostOrder, token: string, signal: AbortS
     configPath: join(folder, "agent.json"),
     stateDir: join(folder, "state"),
     logPath: join(folder, "agent.log"),
+    launcher: order.launcher ?? [],
   };
   await mkdir(join(folder, "bin"), { recursive: true, mode: 0o755 });
   await mkdir(host.stateDir, { mode: 0o700 });
@@ -58,7 +62,8 @@ export async function createHost(order: HostOrder, token: string, signal: AbortS
     ...(order.reserveBytes === undefined ? {} : { reserve_bytes: order.reserveBytes }),
   };
   await writeFile(host.configPath, JSON.stringify(config, null, 2));
-  await run(host.binaryPath, ["enroll", ...fileArguments(host)], { env: { ROLLCALL_TOKEN: token }, signal });
+  const { program, programArguments } = commandOf(host, "enroll");
+  await run(program, programArguments, { env: { ROLLCALL_TOKEN: token }, signal });
   return host;
 }
 
@@ -77,8 +82,7 @@ export async function breakConfig(host: DemoHost): Promise<void> {
 export function startAgent(host: DemoHost, clock: Clock): Supervised {
   return supervise(
     {
-      program: host.binaryPath,
-      programArguments: ["run", ...fileArguments(host)],
+      ...commandOf(host, "run"),
       cwd: "/",
       env: {},
       logPath: host.logPath,
@@ -88,6 +92,8 @@ export function startAgent(host: DemoHost, clock: Clock): Supervised {
   );
 }
 
-function fileArguments(host: DemoHost): readonly string[] {
-  return ["--config", host.configPath, "--state-dir", host.stateDir];
+function commandOf(host: DemoHost, verb: "enroll" | "run") {
+  const files = ["--config", host.configPath, "--state-dir", host.stateDir];
+  const [program = "", ...programArguments] = [...host.launcher, host.binaryPath, verb, ...files];
+  return { program, programArguments };
 }

@@ -31,6 +31,8 @@ export interface ServerOrder {
   readonly folder: string;
   readonly version: string;
   readonly releasesDir: string;
+  /** Where agents connect to; this machine's own address unless given. */
+  readonly agentAddress?: string | undefined;
 }
 
 interface ReadyLine {
@@ -57,7 +59,7 @@ export async function startServer(order: ServerOrder, clock: Clock, signal: Abor
       PATH: process.env.PATH,
       ROLLCALL_DATA_DIR: dataDir,
       ROLLCALL_WEB_LISTEN: "127.0.0.1:0",
-      ROLLCALL_AGENT_LISTEN: "127.0.0.1:0",
+      ROLLCALL_AGENT_LISTEN: `${order.agentAddress ?? "127.0.0.1"}:0`,
       ROLLCALL_VERSION: order.version,
       ROLLCALL_RELEASES_DIR: order.releasesDir,
     },

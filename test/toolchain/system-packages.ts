@@ -18,6 +18,7 @@ export const SYSTEM_PACKAGES: readonly SystemPackage[] = [
   { name: "binutils", program: "strip" },
   { name: "e2fsprogs", program: "mkfs.ext4" },
   { name: "minisign", program: "minisign" },
+  { name: "iproute2", program: "ip" },
   { name: "mount", program: "mount" },
   { name: "openssl", program: "openssl" },
   { name: "python3", program: "python3" },

@@ -3,9 +3,8 @@
 
     slow-link.py NEAR NEAR_ADDRESS FAR FAR_ADDRESS KBIT DELAY_MS
 
-A pair of TUN devices whose packets pass through this process, for kernels without netem.
-Prints `ready`, and for each line it is given one line `<bytes to far> <bytes to near>`:
-what passed so far, IP headers included. Ends with its input.
+A pair of TUN devices, `rollcall0` in each namespace, whose packets pass through this
+process: for kernels without netem. Prints `ready`; ends with its input.
 """
 import collections
 import fcntl
@@ -30,7 +29,6 @@ class Way:
         self.bytes_per_second, self.delay_seconds = bytes_per_second, delay_seconds
         self.free_at = 0.0
         self.under_way = collections.deque()
-        self.passed = 0
 
     def take(self, packet, now):
         begins = max(now, self.free_at)
@@ -41,21 +39,21 @@ class Way:
 
     def deliver(self, now):
         while self.under_way and self.under_way[0][0] <= now:
-            packet = self.under_way.popleft()[1]
-            self.passed += len(packet)
             try:
-                os.write(self.target, packet)
+                os.write(self.target, self.under_way.popleft()[1])
             except OSError:
                 pass
 
 
-def open_device(name, namespace, address, peer):
+def open_device(namespace, address, peer):
     device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    name = f"rollcall{os.getpid() % 100000}"
     fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH", name.encode(), IFF_TUN_WITHOUT_HEADER))
     for words in (
         ["link", "set", name, "netns", namespace],
-        ["-n", namespace, "addr", "add", address, "peer", peer, "dev", name],
-        ["-n", namespace, "link", "set", name, "up", "mtu", str(MTU)],
+        ["-n", namespace, "link", "set", name, "name", "rollcall0"],
+        ["-n", namespace, "addr", "add", address, "peer", peer, "dev", "rollcall0"],
+        ["-n", namespace, "link", "set", "rollcall0", "up", "mtu", str(MTU)],
         ["-n", namespace, "link", "set", "lo", "up"],
     ):
         subprocess.run(["ip", *words], check=True)
@@ -73,24 +71,22 @@ def read_packets(device):
 def main():
     near, near_address, far, far_address = sys.argv[1:5]
     bytes_per_second, delay_seconds = float(sys.argv[5]) * 125, float(sys.argv[6]) / 1000
-    left = open_device(f"rcn{os.getpid()}", near, near_address, far_address)
-    right = open_device(f"rcf{os.getpid()}", far, far_address, near_address)
+    left = open_device(near, near_address, far_address)
+    right = open_device(far, far_address, near_address)
     ways = (Way(left, right, bytes_per_second, delay_seconds), Way(right, left, bytes_per_second, delay_seconds))
     print("ready", flush=True)
     while True:
         due = min((way.under_way[0][0] for way in ways if way.under_way), default=None)
         patience = None if due is None else max(0.0, due - time.monotonic())
         readable, _, _ = select.select([left, right, sys.stdin], [], [], patience)
+        if sys.stdin in readable:
+            return
         now = time.monotonic()
         for way in ways:
             if way.source in readable:
                 for packet in read_packets(way.source):
                     way.take(packet, now)
             way.deliver(time.monotonic())
-        if sys.stdin in readable:
-            if not sys.stdin.readline():
-                return
-            print(*(way.passed for way in ways), flush=True)
 
 
 main()

@@ -3,22 +3,22 @@ import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { access } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface, type Interface } from "node:readline";
+import { createInterface } from "node:readline";
 import { promisify } from "node:util";
-import { findMissingPackages, formatInstallLine, SYSTEM_PACKAGES } from "../../toolchain/system-packages.ts";
+import { explainMissingTools } from "../../faults/system-tools.ts";
 
 const run = promisify(execFile);
 
 /** *Units*: the link's rate in kbit/s and its delay each way in milliseconds. */
 export const SLOW_LINK = { kbitPerSecond: 10_000, delayMs: 50 };
 
-const PACKAGES = ["iproute2", "python3"];
+const FAR_ADDRESS = "10.77.31.2";
 
 /** Says in one line why this machine can have no such link; `undefined` where it can. */
 export async function explainNoSlowLink(): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return "a slow link needs root";
-  const missing = findMissingPackages(SYSTEM_PACKAGES.filter(({ name }) => PACKAGES.includes(name)));
-  if (missing.length > 0) return `${missing.join(", ")} missing; run: ${formatInstallLine(missing)}`;
+  const missing = explainMissingTools("iproute2", "python3");
+  if (missing !== undefined) return missing;
   return access("/dev/net/tun").then(
     () => undefined,
     () => "there is no /dev/net/tun",
@@ -31,13 +31,11 @@ export class SlowLink implements AsyncDisposable {
   readonly far: string;
   readonly nearAddress = "10.77.31.1";
   readonly #child: ChildProcess;
-  readonly #lines: Interface;
 
-  private constructor(near: string, far: string, child: ChildProcess, lines: Interface) {
+  private constructor(near: string, far: string, child: ChildProcess) {
     this.near = near;
     this.far = far;
     this.#child = child;
-    this.#lines = lines;
   }
 
   /** *Throws* Error with what the system said. */
@@ -46,25 +44,18 @@ export class SlowLink implements AsyncDisposable {
     const { kbitPerSecond, delayMs } = SLOW_LINK;
     try {
       for (const name of [near, far]) await run("ip", ["netns", "add", name]);
-      const ends = [near, "10.77.31.1", far, "10.77.31.2", String(kbitPerSecond), String(delayMs)];
+      const ends = [near, "10.77.31.1", far, FAR_ADDRESS, String(kbitPerSecond), String(delayMs)];
       const child = spawn("python3", [join(import.meta.dirname, "slow-link.py"), ...ends], {
         stdio: ["pipe", "pipe", "inherit"],
       });
       const lines = createInterface({ input: child.stdout });
       const [line] = (await Promise.race([once(lines, "line"), once(child, "exit")])) as [unknown];
       if (line !== "ready") throw new Error("the slow link did not come up");
-      return new SlowLink(near, far, child, lines);
+      return new SlowLink(near, far, child);
     } catch (error) {
       await removeNamespaces([near, far]);
       throw error;
     }
-  }
-
-  /** *Units*: bytes that passed towards the host so far, IP headers included. */
-  async countBytesToFar(): Promise<number> {
-    const line = once(this.#lines, "line") as Promise<[string]>;
-    this.#child.stdin?.write("\n");
-    return Number((await line)[0].split(" ")[0]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
