@@ -18,6 +18,10 @@ export interface Visit {
   readonly role?: UserRole;
   /** Nobody is signed in. */
   readonly isStranger?: boolean;
+  /** Nobody may sign in yet. */
+  readonly isEmpty?: boolean;
+  /** `<host>:<port>` of what stands between browser and server. */
+  readonly through?: string;
   readonly screen?: keyof typeof SCREENS;
   readonly theme?: "light" | "dark";
 }
@@ -64,16 +68,17 @@ export async function startDashboardPlane(...options: Parameters<typeof startCon
         timezoneId: "UTC",
       });
       context.setDefaultTimeout(20_000);
-      const userId = await userOf(visit.role ?? "admin");
+      const origin = visit.through === undefined ? plane.web : `http://${visit.through}`;
+      if (visit.isEmpty !== true) await userOf(visit.role ?? "admin");
       if (visit.isStranger !== true) {
-        const { secret } = await addSession(plane.database, userId);
+        const { secret } = await addSession(plane.database, await userOf(visit.role ?? "admin"));
         await context.addCookies([
-          { name: "rollcall_session", value: secret, url: plane.web, sameSite: "Strict", httpOnly: true },
+          { name: "rollcall_session", value: secret, url: origin, sameSite: "Strict", httpOnly: true },
         ]);
       }
       const page = await context.newPage();
       const faults = collectFaults(page);
-      await page.goto(`${plane.web}${path}`);
+      await page.goto(`${origin}${path}`);
       return { page, context, faults, [Symbol.asyncDispose]: () => context.close() };
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),

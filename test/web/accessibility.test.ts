@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { UpdatePhase } from "../../gen/rollcall/v1/agent_pb.js";
+import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
+import { NEW_VERSION } from "../support/control-plane.ts";
+import { ScriptedHost } from "../support/scripted-host.ts";
+import { findAccessibilityFaults } from "./support/accessibility.ts";
+import {
+  expectNoFaults,
+  keepPicture,
+  SCREENS,
+  startDashboardPlane,
+  untilLive,
+  type DashboardPlane,
+} from "./support/dashboard-plane.ts";
+
+/** A page's address, and what stands on it once it is there. */
+const PAGES: readonly (readonly [name: string, address: string, ready: string])[] = [
+  ["hosts", "/hosts", "Failed: not enough disk space"],
+  ["host", "/hosts/HOST", "Update sent"],
+  ["enrol", "/hosts/enrol", "Make a token"],
+  ["fleet-update", "/settings/fleet-update", "Halted at db-02: not enough disk space"],
+  ["alerts", "/alerts?state=all", "None yet."],
+  ["audit", "/audit", "Fleet update started"],
+  ["releases", "/settings/releases", "linux-x64"],
+  ["users", "/settings/users", "(you)"],
+  ["tokens", "/settings/tokens", "No token was made yet."],
+  ["account", "/account", "this one"],
+  ["more", "/more", "Account and sign out"],
+  ["not-found", "/nowhere", "There is no such page"],
+];
+
+let dashboard: DashboardPlane;
+let hostId = "";
+
+beforeAll(async () => {
+  dashboard = await startDashboardPlane();
+  const { plane } = dashboard;
+  const broken = await ScriptedHost.connect(plane, "db-02");
+  hostId = broken.hostId;
+  for (const name of ["cache-01", "web-01", "web-02"]) await ScriptedHost.connect(plane, name, NEW_VERSION);
+  const away = await ScriptedHost.connect(plane, "edge-lisbon", "1.6.9-14-g3fc1a2b");
+  await away.leave();
+  await plane.fleet.startFleetUpdate({ hostIds: [broken.hostId, away.hostId] });
+  const { jobId } = await broken.commanded();
+  broken.stream.sendProgress({
+    jobId,
+    phase: UpdatePhase.FAILED,
+    reason: JobReason.PREFLIGHT_NO_SPACE,
+    details: { path: "/opt/rollcall", bytesFree: 61_000_000n, bytesNeeded: 118_000_000n },
+  });
+  await plane.untilEnded(jobId);
+});
+
+afterAll(() => dashboard[Symbol.asyncDispose]());
+
+test.each(PAGES)(
+  "the page %s has no fault that axe-core finds, narrow or wide, light or dark",
+  async (name, address, ready) => {
+    await using visitor = await dashboard.visit(address.replace("HOST", hostId));
+    const { page } = visitor;
+    await untilLive(page);
+    await page.locator("main").getByText(ready).first().waitFor();
+    for (const [screen, size] of Object.entries(SCREENS)) {
+      await page.setViewportSize(size);
+      for (const theme of ["light", "dark"] as const) {
+        await page.evaluate((chosen) => (document.documentElement.dataset["theme"] = chosen), theme);
+        await keepPicture(page, `${name}-${screen}-${theme}`);
+        expect(await findAccessibilityFaults(page), `${screen}, ${theme}`).toEqual([]);
+      }
+      const tooWide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      expect(tooWide, "pixels wider than the screen").toBeLessThanOrEqual(0);
+    }
+    expectNoFaults(visitor);
+  },
+);
