@@ -92,11 +92,13 @@ async function checkSpace(paths: UpdatePaths, bytesNeeded: bigint): Promise<void
   if (bytesFree < bytesNeeded) throw noSpaceFailure(paths.folder, bytesFree, bytesNeeded);
 }
 
-/** What an earlier attempt left is deleted before the new file is written, so its space is as good as free. */
+/** What an earlier attempt left becomes the new file or is deleted before it is written, so its space is as good as free. */
 async function countLeftoverBytes(path: string): Promise<bigint> {
   try {
     // stat(2): st_blocks counts units of 512 bytes whatever the file system's own are.
-    return (await lstat(path, { bigint: true })).blocks * 512n;
+    const { blocks, nlink } = await lstat(path, { bigint: true });
+    // Under another name it would stay.
+    return nlink === 1n ? blocks * 512n : 0n;
   } catch (error) {
     if (hasErrorCode(error, "ENOENT")) return 0n;
     throw error;

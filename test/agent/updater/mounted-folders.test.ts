@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
 import { JobReason } from "../../../gen/rollcall/v1/model_pb.js";
 import { findLeaks } from "./leak-check.ts";
-import { createUpdateFixture, failureOf, stageBytes } from "./update-fixture.ts";
+import { BLOCK_BYTES, createUpdateFixture, failureOf, stageBytes } from "./update-fixture.ts";
 
 const run = promisify(execFile);
 
@@ -81,7 +81,19 @@ describe.skipIf(reasonToSkip !== undefined)(
       expect(failure.details.bytesNeeded).toBeGreaterThan(1_400_000n);
     });
 
-    it("what an earlier attempt left counts as free, for it is deleted first", async () => {
+    it("a disk with room for the artifact, but not for a copy of the longer binary, is enough", async () => {
+      await using mounted = await mountTmpfs("size=1500k,mode=0700");
+      const fixture = await createUpdateFixture(mounted.path);
+      await writeFile(fixture.paths.binary, Buffer.concat([fixture.newBytes, Buffer.alloc(500_000, 1)]));
+      const stage = await fixture.platform().openStage(fixture.artifact, fixture.blockDigests);
+      expect(stage.present.toSorted()).toEqual([0, 1, 2, 3, 4, 5]);
+      await stage.write(6, fixture.newBytes.subarray(6 * BLOCK_BYTES));
+      await stage.complete();
+      await stage.untilDurable();
+      expect(await readFile(fixture.paths.staged)).toEqual(fixture.newBytes);
+    });
+
+    it("what an earlier attempt left counts as free, for it is used or deleted", async () => {
       await using mounted = await mountTmpfs("size=2m,mode=0700");
       const fixture = await createUpdateFixture(mounted.path);
       await writeFile(fixture.paths.staged, Buffer.alloc(1_500_000, 1));
