@@ -31,11 +31,6 @@ export const MINISIGN_COST: ScryptCost = { operations: 2 ** 25, memoryBytes: 2 *
 /** *Units*: bytes. */
 export const SALT_BYTES = 32;
 
-/** A secret key that cannot be read. Its message is a sentence. */
-export class SecretKeyError extends Error {
-  override readonly name = "SecretKeyError";
-}
-
 const SIGNATURE_ALGORITHM = "Ed";
 const SCRYPT = "Sc";
 const NO_ENCRYPTION = "\0\0";
@@ -71,23 +66,22 @@ export async function encodeSecretKey(secretKey: SecretKey, encryption: Encrypti
 /**
  * Reads a secret key file; `askPassword` is called if it has one.
  *
- * *Throws* SecretKeyError that says what is wrong with the file or the password.
+ * *Throws* Error that says what is wrong with the file or the password.
  */
 export async function decodeSecretKey(text: string, askPassword: () => Promise<string>): Promise<SecretKey> {
   const line = text.trimEnd().split(/\r?\n/)[1] ?? "";
   const bytes = Buffer.from(line, "base64");
-  if (bytes.length !== FILE_BYTES || bytes.toString("base64") !== line)
-    throw new SecretKeyError("it is no minisign secret key");
+  if (bytes.length !== FILE_BYTES || bytes.toString("base64") !== line) throw new Error("it is no minisign secret key");
   const algorithms = bytes.toString("latin1", 0, SALT_AT);
   const isEncrypted = algorithms === `${SIGNATURE_ALGORITHM}${SCRYPT}${CHECKSUM_ALGORITHM}`;
   if (!isEncrypted && algorithms !== `${SIGNATURE_ALGORITHM}${NO_ENCRYPTION}${CHECKSUM_ALGORITHM}`)
-    throw new SecretKeyError(`it is made by algorithms that are not known here: ${JSON.stringify(algorithms)}`);
+    throw new Error(`it is made by algorithms that are not known here: ${JSON.stringify(algorithms)}`);
   if (isEncrypted) {
     const cost = readCost(bytes);
     await crypt(bytes, { password: await askPassword(), salt: bytes.subarray(SALT_AT, COST_AT), cost });
   }
   if (!hasChecksum(bytes, isEncrypted))
-    throw new SecretKeyError(isEncrypted ? "the password is wrong, or the file is damaged" : "the file is damaged");
+    throw new Error(isEncrypted ? "the password is wrong, or the file is damaged" : "the file is damaged");
   return readKey(bytes);
 }
 
@@ -103,7 +97,7 @@ function readKey(bytes: Buffer): SecretKey {
   const secretKey = createSecretKey(bytes.subarray(KEY_AT, seedAt), bytes.subarray(seedAt, seedAt + SEED_BYTES));
   const publicKey = Buffer.from(secretKey.publicKey.text, "base64").subarray(2 + KEY_ID_BYTES);
   if (!publicKey.equals(bytes.subarray(seedAt + SEED_BYTES, CHECKSUM_AT)))
-    throw new SecretKeyError("its public half does not belong to its secret half");
+    throw new Error("its public half does not belong to its secret half");
   return secretKey;
 }
 
@@ -111,7 +105,7 @@ function readCost(bytes: Buffer): ScryptCost {
   const operations = bytes.readBigUInt64LE(COST_AT);
   const memoryBytes = bytes.readBigUInt64LE(COST_AT + 8);
   if (operations > MAX_OPERATIONS || memoryBytes > MAX_MEMORY_BYTES)
-    throw new SecretKeyError("its password is stretched with more work than is done here");
+    throw new Error("its password is stretched with more work than is done here");
   return { operations: Number(operations), memoryBytes: Number(memoryBytes) };
 }
 
