@@ -3,8 +3,9 @@
 # come to life. It needs nothing of the new version: a shell and coreutils, and
 # util-linux for the lock.
 #
-#   guard.sh watch   BINARY STATE_DIR CONFIG    every 5 s, by a timer
-#   guard.sh stopped BINARY STATE_DIR CONFIG    whenever the agent ended (ExecStopPost)
+#   guard.sh watch   BINARY STATE_DIR CONFIG    looks every 5 s, as a service of its own
+#   guard.sh look    BINARY STATE_DIR CONFIG    looks once
+#   guard.sh stopped BINARY STATE_DIR CONFIG    after the agent ended badly (ExecStopPost)
 #
 # It acts only while the agent's journal says `unconfirmed`:
 #
@@ -35,6 +36,7 @@ LC_ALL=C
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 
+LOOK_EVERY_S=5
 PATIENCE_MS=45000
 NEXT_QUESTION_MS=30000
 SECOND_LOOK_S=10
@@ -145,7 +147,7 @@ write_new() { # FILE LINE...: never through a symbolic link
   (set -C && printf '%s\n' "$@" >"$new_file")
 }
 
-# One guard at a time decides and restores: the timer's and the one after a crash may meet.
+# One guard at a time decides and restores: the one that watches and the one after a crash may meet.
 lock() { exec 9<"$state_dir" && flock -w 30 9; }
 
 # Links the verdict. Fails when the agent's confirmation stands.
@@ -272,7 +274,7 @@ question() {
   restore "$reason" && stop_replaced
 }
 
-watch() {
+look() {
   if ! is_unconfirmed; then
     for leftover in "$record" "$record.tmp" "$verdict.guard" "$verdict.other" "$binary.restore"; do
       if [ -e "$leftover" ] || [ -L "$leftover" ]; then rm -f "$leftover"; fi
@@ -280,13 +282,12 @@ watch() {
     return 0
   fi
   read_verdict "$verdict"
-  case $decision in
-  confirmed) return 0 ;; # the agent brings its journal up to date itself
-  restored)
+  # What is confirmed the agent writes into its journal itself.
+  [ "$decision" != confirmed ] || return 0
+  if [ "$decision" = restored ]; then
     finish
     return
-    ;;
-  esac
+  fi
   read_moment
   read_record
   [ "$finding" != given_up ] || return 0
@@ -301,18 +302,21 @@ watch() {
   question
 }
 
+watch() {
+  while :; do
+    # In a process of its own, with which its lock ends.
+    (look)
+    sleep "$LOOK_EVERY_S"
+  done
+}
+
 stopped() {
   [ "${SERVICE_RESULT:-success}" != success ] || return 0
-  if ! is_unconfirmed; then
-    sleep "$PAUSE_S"
-    return
-  fi
+  if ! is_unconfirmed; then sleep "$PAUSE_S" && return; fi
   read_verdict "$verdict"
-  case $decision in
-  restored) return 0 ;; # the version before is about to stand there again
-  confirmed) ;;
-  *) if count_crash; then return 0; fi ;;
-  esac
+  # Restored: the version before is about to stand there again.
+  [ "$decision" != restored ] || return 0
+  if [ "$decision" != confirmed ] && count_crash; then return 0; fi
   sleep "$PAUSE_UNCONFIRMED_S"
 }
 
@@ -327,16 +331,15 @@ count_crash() {
 
 main() {
   if [ "$#" -ne 4 ]; then
-    say 3 'needs four arguments: watch or stopped, the binary, the state directory, the configuration'
+    say 3 'needs four arguments: watch, look or stopped, the binary, the state directory, the configuration'
     return 2
   fi
   mode=$1 binary=$2 state_dir=$3 config=$4
   journal=$state_dir/journal verdict=$state_dir/verdict record=$state_dir/guard
   case $mode in
-  watch) watch ;;
-  stopped) stopped ;;
+  watch | look | stopped) "$mode" ;;
   *)
-    say 3 "the first argument must be watch or stopped, not $mode"
+    say 3 "the first argument must be watch, look or stopped, not $mode"
     return 2
     ;;
   esac

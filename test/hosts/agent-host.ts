@@ -3,6 +3,7 @@ import { chown, copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/pr
 import { dirname, join } from "node:path";
 import { updatePaths } from "../../agent/updater/update-paths.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
+import { addUser, USER_ID } from "./host-users.ts";
 import type { SystemdHost } from "./systemd-host.ts";
 
 /** Where the units expect everything. */
@@ -11,7 +12,6 @@ export const AGENT_PATHS = updatePaths("/opt/rollcall/bin/rollcall-agent", "/var
 const CONFIG = "/etc/rollcall/agent.json";
 const GUARD = "/opt/rollcall/libexec/rollcall-agent-guard";
 const UNITS = "/etc/systemd/system";
-const USER_ID = 990;
 
 /** What is installed, and whose. */
 export interface Installation {
@@ -26,8 +26,8 @@ export interface Installation {
 export async function installAgent(host: SystemdHost, order: Installation): Promise<void> {
   const { binaryPath, server, hostname, changeUnit = (text) => text } = order;
   const at = (path: string): string => host.pathBeforeBoot(path);
-  await addUser(host);
-  for (const folder of [dirname(GUARD), "/etc/rollcall", join(UNITS, "timers.target.wants")])
+  await addUser(host, "rollcall");
+  for (const folder of [dirname(GUARD), "/etc/rollcall", join(UNITS, "multi-user.target.wants")])
     await mkdir(at(folder), { recursive: true, mode: 0o755 });
   for (const [folder, mode] of [
     [AGENT_PATHS.folder, 0o755],
@@ -40,11 +40,12 @@ export async function installAgent(host: SystemdHost, order: Installation): Prom
   await chown(at(AGENT_PATHS.binary), USER_ID, USER_ID);
   await copyFile(join(repositoryRoot, "agent", "guard", "guard.sh"), at(GUARD));
   await writeFile(at(CONFIG), JSON.stringify({ servers: [server.agents], ca_pem: server.caPem, hostname }));
-  for (const unit of ["rollcall-agent.service", "rollcall-agent-guard.service", "rollcall-agent-guard.timer"]) {
+  for (const unit of ["rollcall-agent.service", "rollcall-agent-guard.service"]) {
     const text = await readFile(join(repositoryRoot, "agent", "units", unit), "utf8");
     await writeFile(at(join(UNITS, unit)), unit === "rollcall-agent.service" ? changeUnit(text) : text);
   }
-  await enable(host, "timers.target", "rollcall-agent-guard.timer");
+  const wanted = at(join(UNITS, "multi-user.target.wants", "rollcall-agent-guard.service"));
+  await symlink("../rollcall-agent-guard.service", wanted);
 }
 
 /** On the running host: its identity, and then the agent, now and at every boot. */
@@ -54,19 +55,4 @@ export async function enrolAndStart(host: SystemdHost, token: string): Promise<v
   const end = await host.execWith({ ROLLCALL_TOKEN: token }, ...asUser, AGENT_PATHS.binary, ...enrol);
   if (end.status !== 0) throw new Error(`enrolling ${host.name}: ${end.stdout}${end.stderr}`);
   await host.demand("systemctl", "enable", "--now", "rollcall-agent.service");
-}
-
-async function addUser(host: SystemdHost): Promise<void> {
-  const lines: Readonly<Record<string, string>> = {
-    passwd: `rollcall:x:${USER_ID}:${USER_ID}::/nonexistent:/usr/sbin/nologin\n`,
-    group: `rollcall:x:${USER_ID}:\n`,
-  };
-  for (const [file, line] of Object.entries(lines)) {
-    const text = await readFile(join(host.root, "etc", file), "utf8");
-    await writeFile(host.pathBeforeBoot(join("/etc", file)), text + line);
-  }
-}
-
-async function enable(host: SystemdHost, target: string, unit: string): Promise<void> {
-  await symlink(join("..", unit), host.pathBeforeBoot(join(UNITS, `${target}.wants`, unit)));
 }

@@ -23,6 +23,8 @@ export interface SystemdHostOrder {
   /** The shared Debian. */
   readonly root: string;
   readonly network: HostNetwork;
+  /** Folders of this machine that it may read, and where it sees them. */
+  readonly shared?: Readonly<Record<string, string>>;
 }
 
 /** Stops after "unshared" until it is told the address: its network is attached from outside meanwhile. */
@@ -40,7 +42,7 @@ mkdir "/sys/fs/cgroup/$GROUP"
 echo $$ >"/sys/fs/cgroup/$GROUP/cgroup.procs"
 exec systemd-nspawn --boot --quiet --register=no --keep-unit --network-namespace-path=/proc/self/ns/net \\
   --machine="$GROUP" --directory="$FOLDER/merged" --bind="$FOLDER/bell:/run/bell" \
-  --console=pipe --kill-signal=SIGRTMIN+4 --link-journal=no </dev/null
+  "$@" --console=pipe --kill-signal=SIGRTMIN+4 --link-journal=no </dev/null
 `;
 /** Rings once the system can be asked whether it is up. */
 const BELL = `[Unit]

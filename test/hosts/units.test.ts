@@ -56,7 +56,9 @@ describe("the agent's units", () => {
     const [start = ""] = settings(agent, "ExecStart");
     const [, binary, config, state] = /^(\S+) run --config (\S+) --state-dir (\S+)$/.exec(start) ?? [];
     const script = "/opt/rollcall/libexec/rollcall-agent-guard";
-    expect(settings(agent, "ExecStopPost")).toEqual([`-${script} stopped ${binary} ${state} ${config}`]);
+    expect(settings(agent, "ExecStopPost")).toEqual([
+      expect.stringMatching(new RegExp(`^\\+-/bin/sh -c .* ${script} stopped ${binary} ${state} ${config}'$`)),
+    ]);
     expect(settings(guard, "ExecStart")).toEqual([`${script} watch ${binary} ${state} ${config}`]);
     const folder = binary?.replace(/\/[^/]*$/, "");
     for (const unit of [agent, guard]) expect(settings(unit, "ReadWritePaths")).toEqual([`${folder} ${state}`]);
@@ -66,6 +68,8 @@ describe("the agent's units", () => {
     for (const unit of SERVICES.slice(0, 2)) expect(settings(unit, "User")).toEqual(["rollcall"]);
     const [, folders = ""] = /^ReadWritePaths=(.*)$/m.exec(readUnit("agent/units/rollcall-agent.service")) ?? [];
     expect(folders).not.toContain("libexec");
+    const [afterwards = ""] = settings("agent/units/rollcall-agent.service", "ExecStopPost");
+    expect(afterwards).toMatch(/exec setpriv --reuid=rollcall --regid=rollcall --clear-groups --no-new-privs/);
   });
 
   it("forbid no engine to compile", () => {

@@ -96,7 +96,7 @@ async function findProblems(host: GuardHost): Promise<readonly string[]> {
   if ((await versionOfOld(host)) !== "1.0.0") return ["`.old` is not the version before"];
   const problems: string[] = [];
   // What goes on after a power cut: the service starts the binary, the timer looks, and it may crash again.
-  await host.watch();
+  await host.look();
   if ((await host.standing()) === "2.0.0") await host.stopped("signal");
   if ((await host.standing()) === "2.0.0") await host.stopped("signal");
   if ((await host.standing()) !== "1.0.0") problems.push("the version before does not stand there after the next look");
@@ -104,7 +104,7 @@ async function findProblems(host: GuardHost): Promise<readonly string[]> {
   const settlement = await (await host.platform()).settle();
   if (settlement.kind !== "ended" || settlement.outcome !== "rolledBack" || settlement.reason !== JobReason.CRASHED)
     problems.push(`the next start says ${JSON.stringify(settlement)}`);
-  await host.watch();
+  await host.look();
   const names = [...(await readdir(host.paths.folder)), ...(await readdir(host.paths.stateDir))].toSorted();
   if (names.join(" ") !== "agent agent.old journal verdict") problems.push(`there are ${names.join(" ")}`);
   return problems;

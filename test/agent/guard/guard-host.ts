@@ -105,13 +105,13 @@ export class GuardHost implements AsyncDisposable {
   }
 
   /** What the units add to the script. */
-  guardArguments(mode: "watch" | "stopped"): readonly string[] {
+  guardArguments(mode: "look" | "stopped"): readonly string[] {
     return [this.#script, mode, this.paths.binary, this.paths.stateDir, this.configPath];
   }
 
-  /** A look of the timer's. */
-  watch(env: Readonly<Record<string, string>> = {}): Promise<RunEnd> {
-    return run("sh", this.guardArguments("watch"), env);
+  /** One of the looks that are taken every few seconds. */
+  look(env: Readonly<Record<string, string>> = {}): Promise<RunEnd> {
+    return run("sh", this.guardArguments("look"), env);
   }
 
   /** What follows the end of the agent. */

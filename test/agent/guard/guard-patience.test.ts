@@ -48,23 +48,23 @@ async function wait(host: GuardHost, delayMs: number): Promise<void> {
 describe.concurrent("when the version before does not reach the server either", () => {
   it("the new version stays, which is said once, and the question is put again after 30 s", async () => {
     await using host = await createNotingHost(1);
-    expect(await host.watch()).toMatchObject({
+    expect(await host.look()).toMatchObject({
       status: 0,
       stderr: "<5>rollcall-agent-guard: the version before does not reach the server either: the new version stays\n",
     });
     expect(await readNotes(host)).toEqual([`--reach --config ${host.configPath} --state-dir ${host.paths.stateDir}`]);
     await wait(host, 15_000);
-    await host.watch();
+    await host.look();
     expect(await readNotes(host)).toHaveLength(1);
     await wait(host, 15_000);
-    expect(await host.watch()).toMatchObject({ status: 0, stderr: "" });
+    expect(await host.look()).toMatchObject({ status: 0, stderr: "" });
     expect(await readNotes(host)).toHaveLength(2);
     expect(await host.standing()).toBe("2.0.0");
   });
 
   it("it is asked with nothing of the guard's environment", async () => {
     await using host = await createNotingHost(1);
-    await host.watch({ OPENSSL_CONF: "/elsewhere" });
+    await host.look({ OPENSSL_CONF: "/elsewhere" });
     const text = await readFile(join(host.root, "notes", "asked"), "utf8");
     expect(text).toContain("--reach");
     expect(text).not.toMatch(/LC_ALL|OPENSSL_CONF/);
@@ -72,22 +72,22 @@ describe.concurrent("when the version before does not reach the server either", 
 
   it("the new version gets its whole time once the server can be reached again", async () => {
     await using host = await GuardHost.create({ oldProgram: answering("1.0.0", 1) });
-    await host.watch();
+    await host.look();
     await host.withOldProgram(answering("1.0.0", 0));
     await wait(host, 30_000);
-    expect(await host.watch()).toMatchObject({ status: 0, stderr: "" });
+    expect(await host.look()).toMatchObject({ status: 0, stderr: "" });
     expect(await host.standing()).toBe("2.0.0");
     await wait(host, PATIENCE_MS - 15_000);
-    await host.watch();
+    await host.look();
     expect(await host.standing()).toBe("2.0.0");
     await wait(host, 15_000);
-    await host.watch();
+    await host.look();
     expect(await host.standing()).toBe("1.0.0");
   });
 
   it("nor when it does not run at all", async () => {
     await using host = await GuardHost.create({ oldProgram: Buffer.from("no program") });
-    await host.watch();
+    await host.look();
     expect(await host.standing()).toBe("2.0.0");
   });
 });
@@ -97,7 +97,7 @@ describe.concurrent("the second look", () => {
     await using host = await createNotingHost(0);
     const watcher = watch(join(host.root, "notes"));
     const asked = once(watcher, "change");
-    const look = host.watch();
+    const look = host.look();
     await asked;
     watcher.close();
     expect(await (await host.platform()).confirm(JOB)).toBe(true);
@@ -111,15 +111,15 @@ describe.concurrent("after a reboot", () => {
   it("the time begins with the first look in that boot", async () => {
     await using host = await GuardHost.create({ journal: { bootId: EARLIER_BOOT, uptimeMs: 1 } });
     const { uptimeMs, bootId } = await readBootMoment();
-    await host.watch();
+    await host.look();
     const record = await readRecord(host);
     expect(record).toMatchObject({ job: JOB, boot_id: bootId, crashes: "0", finding: "none" });
     expect(Number(record["since_ms"])).toBeGreaterThanOrEqual(uptimeMs);
     await wait(host, PATIENCE_MS - 15_000);
-    await host.watch();
+    await host.look();
     expect(await host.standing()).toBe("2.0.0");
     await wait(host, 15_000);
-    await host.watch();
+    await host.look();
     expect(await host.standing()).toBe("1.0.0");
   });
 
@@ -129,7 +129,7 @@ describe.concurrent("after a reboot", () => {
       join(host.paths.stateDir, "guard"),
       `job ${JOB}\nboot_id ${EARLIER_BOOT}\nsince_ms 1\ncrashes 2\nfinding server_unreachable\nend\n`,
     );
-    await host.watch();
+    await host.look();
     expect(await readRecord(host)).toMatchObject({ crashes: "2", finding: "none" });
     expect(await host.standing()).toBe("2.0.0");
     await host.stopped("signal");
@@ -156,7 +156,7 @@ describe.concurrent("processes of the version that was replaced", () => {
     const bystander = await start(other, []);
     await host.stopped("exit-code");
     expect(await host.standing()).toBe("1.0.0");
-    await host.watch();
+    await host.look();
     expect(await willing.ended).toEqual([null, "SIGTERM"]);
     expect(await deaf.ended).toEqual([null, "SIGKILL"]);
     expect(bystander.child.signalCode).toBeNull();

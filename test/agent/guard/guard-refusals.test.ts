@@ -43,7 +43,7 @@ describe.concurrent("a journal that is not this update's is not acted on", () =>
     await writeFile(host.paths.journal, damage(await host.journalText()));
     await host.recordCrashes(2);
     // Of both ways to come to a restore: time, and the third crash.
-    expect(await host.watch()).toMatchObject({ status: 0, stdout: "", stderr: "" });
+    expect(await host.look()).toMatchObject({ status: 0, stdout: "", stderr: "" });
     await crashAgain(host);
     await expectUntouched(host);
   });
@@ -51,7 +51,7 @@ describe.concurrent("a journal that is not this update's is not acted on", () =>
   it("absent", async () => {
     await using host = await GuardHost.create();
     await rm(host.paths.journal);
-    expect(await host.watch()).toMatchObject({ status: 0, stderr: "" });
+    expect(await host.look()).toMatchObject({ status: 0, stderr: "" });
     await crashAgain(host);
     await expectUntouched(host);
   });
@@ -61,7 +61,7 @@ describe.concurrent("a journal that is not this update's is not acted on", () =>
     await writeFile(join(host.root, "journal"), await host.journalText());
     await rm(host.paths.journal);
     await symlink(join(host.root, "journal"), host.paths.journal);
-    expect(await host.watch()).toMatchObject({ status: 0, stderr: "" });
+    expect(await host.look()).toMatchObject({ status: 0, stderr: "" });
     await crashAgain(host);
     await expectUntouched(host);
   });
@@ -105,9 +105,9 @@ describe.concurrent("files that are not the journal's are not put back", () => {
     await using host = await GuardHost.create();
     await prepare(host);
     const before = await readFile(host.paths.binary);
-    const end = await host.watch();
+    const end = await host.look();
     expect(end).toMatchObject({ status: 1, stderr: `<3>rollcall-agent-guard: ${sentence}; nothing was changed\n` });
-    expect(await host.watch()).toMatchObject({ status: 0, stderr: "" });
+    expect(await host.look()).toMatchObject({ status: 0, stderr: "" });
     await crashAgain(host);
     expect(await readFile(host.paths.binary)).toEqual(before);
     expect(await readVerdict(host.paths, JOB)).toBeUndefined();
@@ -117,7 +117,7 @@ describe.concurrent("files that are not the journal's are not put back", () => {
     await using host = await GuardHost.create();
     await rm(host.paths.binary);
     await link(host.paths.old, host.paths.binary);
-    expect(await host.watch()).toMatchObject({ status: 0, stderr: "" });
+    expect(await host.look()).toMatchObject({ status: 0, stderr: "" });
     await crashAgain(host);
     expect(await readVerdict(host.paths, JOB)).toBeUndefined();
     const settlement = await (await host.platform()).settle();
@@ -129,7 +129,7 @@ describe.concurrent("one verdict stands", () => {
   it("the agent's, though it was stopped before it wrote the journal", async () => {
     await using host = await GuardHost.create();
     await decideConfirmed(host.paths, JOB);
-    expect(await host.watch()).toMatchObject({ status: 0, stderr: "" });
+    expect(await host.look()).toMatchObject({ status: 0, stderr: "" });
     await crashAgain(host);
     expect(await host.standing()).toBe("2.0.0");
     expect(await readVerdict(host.paths, JOB)).toEqual({ decision: "confirmed", jobId: JOB, reason: NO_REASON });
@@ -192,8 +192,8 @@ describe.concurrent("symbolic links", () => {
 
 describe.concurrent("how it is called", () => {
   it.each<[string, readonly string[]]>([
-    ["needs four arguments: watch or stopped, the binary, the state directory, the configuration", ["watch"]],
-    ["the first argument must be watch or stopped, not undo", ["undo", "/a", "/b", "/c"]],
+    ["needs four arguments: watch, look or stopped, the binary, the state directory, the configuration", ["watch"]],
+    ["the first argument must be watch, look or stopped, not undo", ["undo", "/a", "/b", "/c"]],
   ])("%s", async (sentence, words) => {
     expect(await run("sh", [GUARD, ...words], {})).toMatchObject({
       status: 2,

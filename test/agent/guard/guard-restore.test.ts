@@ -7,7 +7,7 @@ import { answering, GuardHost, JOB } from "./guard-host.ts";
 describe.concurrent("a new version that was not confirmed in time", () => {
   it("is replaced by the one before, which reaches the server and tells so at its start", async () => {
     await using host = await GuardHost.create();
-    const end = await host.watch();
+    const end = await host.look();
     expect(end).toMatchObject({
       status: 0,
       stderr: "<4>rollcall-agent-guard: 2.0.0 was rolled back to 1.0.0 (server_unreachable)\n",
@@ -22,14 +22,14 @@ describe.concurrent("a new version that was not confirmed in time", () => {
       reason: JobReason.NOT_CONFIRMED,
       details: { expectedVersion: "2.0.0", actualVersion: "1.0.0" },
     });
-    await host.watch();
+    await host.look();
     expect((await readdir(host.paths.folder)).toSorted()).toEqual(["agent", "agent.old"]);
     expect((await readdir(host.paths.stateDir)).toSorted()).toEqual(["journal", "verdict"]);
   });
 
   it("is not said to be cut off when it reaches the server as well", async () => {
     await using host = await GuardHost.create({ newProgram: answering("2.0.0", 0) });
-    await host.watch();
+    await host.look();
     expect(await readFile(host.paths.verdict, "utf8")).toBe(
       `decision restored\njob ${JOB}\nreason not_confirmed\nend\n`,
     );
@@ -38,7 +38,7 @@ describe.concurrent("a new version that was not confirmed in time", () => {
 
   it("is given its time", async () => {
     await using host = await GuardHost.create({ ageMs: 30_000 });
-    expect(await host.watch()).toMatchObject({ status: 0, stderr: "" });
+    expect(await host.look()).toMatchObject({ status: 0, stderr: "" });
     expect(await host.standing()).toBe("2.0.0");
   });
 });
