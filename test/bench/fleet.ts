@@ -3,22 +3,15 @@
  * to the disk, one real server process on its own PostgreSQL. What the database is
  * asked is counted by PostgreSQL itself.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Client } from "@connectrpc/connect";
-import pg from "pg";
+import type pg from "pg";
 import { systemClock } from "../../agent/clock-system.ts";
 import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
 import { FleetUpdateState } from "../../gen/rollcall/v1/rollout_pb.js";
-import { startCluster } from "../../server/store/embedded/cluster.ts";
-import { removeCluster } from "../../server/store/embedded/remove-cluster.ts";
 import { MemoryHost } from "../support/memory-host.ts";
-import { realClock } from "../support/real-clock.ts";
 import { ScriptedAgent } from "../support/scripted-agent.ts";
-import { ServerChild } from "../support/server-child.ts";
-import { writeTestRelease } from "../support/test-release.ts";
-import { buildVersionElf } from "../support/tiny-elf.ts";
+import type { ServerChild } from "../support/server-child.ts";
+import { startOwnServer } from "./own-server.ts";
 import { stopwatchMs } from "./stopwatch-clock.ts";
 import type { Suite } from "./suite.ts";
 
@@ -26,7 +19,6 @@ const HOSTS = 1_000;
 const MAX_IN_FLIGHT = 50;
 /** Hosts that connect at once: strangers of one address are few on purpose. */
 const CONNECTING = 10;
-const ARTIFACT_BYTES = 64 * 1024;
 const [OLD_VERSION, NEW_VERSION] = ["1.0.0", "2.0.0"];
 
 /** Hosts a second, and what the database does for each. */
@@ -34,9 +26,10 @@ export const fleetSuite: Suite = {
   name: "fleet",
   async run(print, signal) {
     await using parts = new AsyncDisposableStack();
-    const folder = await mkdtemp(join(tmpdir(), "rollcall-bench-fleet-"));
-    parts.defer(() => rm(folder, { recursive: true, force: true }));
-    const { client, database, server } = await startServer(parts, folder, signal);
+    const settings = { shared_preload_libraries: "pg_stat_statements" };
+    const { database, server } = parts.use(await startOwnServer({ version: NEW_VERSION, settings }, signal));
+    await database.query("create extension pg_stat_statements");
+    const client = await server.fleet();
     print(`${HOSTS} hosts connect …`);
     await connectHosts(parts, client, server);
     await database.query("select pg_stat_statements_reset()");
@@ -63,35 +56,6 @@ export const fleetSuite: Suite = {
     return facts;
   },
 };
-
-async function startServer(parts: AsyncDisposableStack, folder: string, signal: AbortSignal) {
-  const releasesDir = join(folder, "releases");
-  const artifact = buildVersionElf(NEW_VERSION, ARTIFACT_BYTES);
-  await writeTestRelease(releasesDir, { version: NEW_VERSION, sequence: 2, artifact });
-  const clusterDir = join(folder, "cluster");
-  const cluster = await startCluster({
-    dataDir: clusterDir,
-    clock: realClock,
-    log: () => undefined,
-    signal,
-    settings: { shared_preload_libraries: "pg_stat_statements" },
-  });
-  parts.defer(async () => {
-    await cluster.stop();
-    await removeCluster(clusterDir, realClock);
-  });
-  const { socketDir, ownerUser, database: name } = cluster;
-  const database = new pg.Client({ host: socketDir, user: ownerUser, database: name, ssl: false });
-  await database.connect();
-  parts.defer(() => database.end());
-  await database.query("create extension pg_stat_statements");
-  const databaseUrl = `postgresql://${ownerUser}@${encodeURIComponent(socketDir)}/${name}`;
-  const server = parts.use(
-    new ServerChild({ dataDir: join(folder, "data"), releasesDir, version: NEW_VERSION, databaseUrl }),
-  );
-  await server.start();
-  return { client: await server.fleet(), database, server };
-}
 
 async function connectHosts(
   parts: AsyncDisposableStack,

@@ -13,7 +13,7 @@ export const PASSWORD = "correct horse battery";
 let passwordHash: Promise<string> | undefined;
 
 /** A user whose password is PASSWORD. */
-export async function addUser(database: TestDatabase, username: string, role: UserRole): Promise<UserId> {
+export async function addUser(database: Pick<TestDatabase, "db">, username: string, role: UserRole): Promise<UserId> {
   passwordHash ??= hashPassword(PASSWORD, { uuid: randomUUID, bytes: (length) => randomBytes(length) });
   const hash = await passwordHash;
   const id = randomUUID() as UserId;
@@ -25,7 +25,7 @@ export async function addUser(database: TestDatabase, username: string, role: Us
 
 /** A session of the user, as its secret. */
 export async function addSession(
-  database: TestDatabase,
+  database: Pick<TestDatabase, "db">,
   userId: UserId,
 ): Promise<{ readonly id: UserSessionId; readonly secret: string }> {
   const id = randomUUID() as UserSessionId;
@@ -45,7 +45,7 @@ export async function addSession(
 
 /** An API token, as its secret. */
 export async function addApiToken(
-  database: TestDatabase,
+  database: Pick<TestDatabase, "db">,
   role: UserRole,
   options: { readonly lifeMs?: number; readonly creatorId?: UserId } = {},
 ): Promise<{ readonly id: ApiTokenId; readonly secret: string }> {
@@ -65,6 +65,6 @@ export async function addApiToken(
   return { id, secret };
 }
 
-function storeOf(database: TestDatabase) {
+function storeOf(database: Pick<TestDatabase, "db">) {
   return createAccountStore(database.db, SESSION_LIFE.idleMs);
 }

@@ -71,6 +71,10 @@ export class ServerChild implements AsyncDisposable {
     this.#ready = JSON.parse(String(line)) as Ready;
   }
 
+  get web(): string {
+    return this.#known().web;
+  }
+
   get agents(): string {
     return this.#known().agents;
   }
