@@ -28,7 +28,7 @@ export async function buildDashboard(root: string, print: (line: string) => void
   try {
     // Imported only here: to find that nothing is to be done needs no bundler.
     const [{ build }, { viteOptions }] = await Promise.all([import("vite"), import("./vite-options.ts")]);
-    await build(viteOptions(root, fresh));
+    await asProduction(() => build(viteOptions(root, fresh)));
     await compressFiles(fresh);
     await writeFile(join(fresh, STAMP), digest);
     await takePlace(fresh, dashboardFolder(root));
@@ -42,6 +42,18 @@ async function readStamp(root: string): Promise<string | undefined> {
     return await readFile(join(dashboardFolder(root), STAMP), "utf8");
   } catch {
     return undefined;
+  }
+}
+
+/** Whoever builds, tests too, builds what people get: the bundler and its plug-ins go by this variable before any option. */
+async function asProduction(work: () => Promise<unknown>): Promise<void> {
+  const before = process.env["NODE_ENV"];
+  process.env["NODE_ENV"] = "production";
+  try {
+    await work();
+  } finally {
+    if (before === undefined) delete process.env["NODE_ENV"];
+    else process.env["NODE_ENV"] = before;
   }
 }
 
