@@ -20,6 +20,8 @@ export interface ServerProcess extends AsyncDisposable {
   readonly adminToken: string;
   /** The file that holds the token, for its owner alone. */
   readonly adminTokenFile: string;
+  /** The file that holds the link by which somebody becomes the first admin. */
+  readonly setupLinkFile: string;
   /** File of the certificate authority that agents pin. */
   readonly caFile: string;
   /** Settles when the process ended, whoever ended it. */
@@ -86,6 +88,7 @@ export async function startServer(order: ServerOrder, clock: Clock, signal: Abor
       agents: ready.agents,
       adminToken: (await readFile(adminTokenFile, "utf8")).trim(),
       adminTokenFile,
+      setupLinkFile: join(dataDir, "setup-link"),
       caFile: join(dataDir, "tls", "ca.crt"),
       exited,
       [Symbol.asyncDispose]: stop,

@@ -16,6 +16,7 @@ export interface SystemPackage {
 /** Everything that a test or the build of the agent may need. */
 export const SYSTEM_PACKAGES: readonly SystemPackage[] = [
   { name: "binutils", program: "strip" },
+  { name: "chromium", program: "chromium" },
   { name: "e2fsprogs", program: "mkfs.ext4" },
   { name: "minisign", program: "minisign" },
   { name: "iproute2", program: "ip" },

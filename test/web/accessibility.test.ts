@@ -1,8 +1,10 @@
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { UpdatePhase } from "../../gen/rollcall/v1/agent_pb.js";
 import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
 import { NEW_VERSION } from "../support/control-plane.ts";
 import { ScriptedHost } from "../support/scripted-host.ts";
+import type { TestDatabase } from "../support/test-database.ts";
 import { findAccessibilityFaults } from "./support/accessibility.ts";
 import {
   expectNoFaults,
@@ -12,6 +14,7 @@ import {
   untilLive,
   type DashboardPlane,
 } from "./support/dashboard-plane.ts";
+import { inChromium } from "./support/in-chromium.ts";
 
 /** A page's address, and what stands on it once it is there. */
 const PAGES: readonly (readonly [name: string, address: string, ready: string])[] = [
@@ -29,47 +32,65 @@ const PAGES: readonly (readonly [name: string, address: string, ready: string])[
   ["not-found", "/nowhere", "There is no such page"],
 ];
 
-let dashboard: DashboardPlane;
-let hostId = "";
+inChromium("every page", () => {
+  let dashboard: DashboardPlane;
+  let hostId = "";
 
-beforeAll(async () => {
-  dashboard = await startDashboardPlane();
-  const { plane } = dashboard;
-  const broken = await ScriptedHost.connect(plane, "db-02");
-  hostId = broken.hostId;
-  for (const name of ["cache-01", "web-01", "web-02"]) await ScriptedHost.connect(plane, name, NEW_VERSION);
-  const away = await ScriptedHost.connect(plane, "edge-lisbon", "1.6.9-14-g3fc1a2b");
-  await away.leave();
-  await plane.fleet.startFleetUpdate({ hostIds: [broken.hostId, away.hostId] });
-  const { jobId } = await broken.commanded();
-  broken.stream.sendProgress({
-    jobId,
-    phase: UpdatePhase.FAILED,
-    reason: JobReason.PREFLIGHT_NO_SPACE,
-    details: { path: "/opt/rollcall", bytesFree: 61_000_000n, bytesNeeded: 118_000_000n },
+  beforeAll(async () => {
+    dashboard = await startDashboardPlane();
+    const { plane } = dashboard;
+    const broken = await ScriptedHost.connect(plane, "db-02");
+    hostId = broken.hostId;
+    for (const name of ["cache-01", "web-01", "web-02"]) await ScriptedHost.connect(plane, name, NEW_VERSION);
+    const away = await ScriptedHost.connect(plane, "edge-lisbon", "1.6.9-14-g3fc1a2b");
+    await away.leave();
+    await plane.fleet.startFleetUpdate({ hostIds: [broken.hostId, away.hostId] });
+    const { jobId } = await broken.commanded();
+    broken.stream.sendProgress({
+      jobId,
+      phase: UpdatePhase.FAILED,
+      reason: JobReason.PREFLIGHT_NO_SPACE,
+      details: { path: "/opt/rollcall", bytesFree: 61_000_000n, bytesNeeded: 118_000_000n },
+    });
+    await plane.untilEnded(jobId);
+    await recordAdoption(plane.database);
   });
-  await plane.untilEnded(jobId);
-});
 
-afterAll(() => dashboard[Symbol.asyncDispose]());
+  afterAll(() => dashboard[Symbol.asyncDispose]());
 
-test.each(PAGES)(
-  "the page %s has no fault that axe-core finds, narrow or wide, light or dark",
-  async (name, address, ready) => {
-    await using visitor = await dashboard.visit(address.replace("HOST", hostId));
-    const { page } = visitor;
-    await untilLive(page);
-    await page.locator("main").getByText(ready).first().waitFor();
-    for (const [screen, size] of Object.entries(SCREENS)) {
-      await page.setViewportSize(size);
-      for (const theme of ["light", "dark"] as const) {
-        await page.evaluate((chosen) => (document.documentElement.dataset["theme"] = chosen), theme);
-        await keepPicture(page, `${name}-${screen}-${theme}`);
-        expect(await findAccessibilityFaults(page), `${screen}, ${theme}`).toEqual([]);
-      }
-      const tooWide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      expect(tooWide, "pixels wider than the screen").toBeLessThanOrEqual(0);
+  /** Thirty days in which two versions made way for a third. */
+  async function recordAdoption({ db }: TestDatabase): Promise<void> {
+    const notes = Array.from({ length: 30 }, (_, ago) => [
+      { ago, version: "1.6.9-14-g3fc1a2b", hosts: ago > 20 ? 4 : 1 },
+      { ago, version: "1.0.0", hosts: ago > 20 ? 1 : ago > 5 ? 4 : 1 },
+      { ago, version: NEW_VERSION, hosts: ago > 5 ? 0 : 3 },
+    ]).flat();
+    for (const { ago, version, hosts } of notes) {
+      await sql`
+      insert into version_adoption (day, package, version, hosts)
+      values ((clock_timestamp() at time zone 'UTC')::date - ${ago}::integer, 'rollcall-agent', ${version}, ${hosts})
+      on conflict do nothing`.execute(db);
     }
-    expectNoFaults(visitor);
-  },
-);
+  }
+
+  test.each(PAGES)(
+    "the page %s has no fault that axe-core finds, narrow or wide, light or dark",
+    async (name, address, ready) => {
+      await using visitor = await dashboard.visit(address.replace("HOST", hostId));
+      const { page } = visitor;
+      await untilLive(page);
+      await page.locator("main").getByText(ready).first().waitFor();
+      for (const [screen, size] of Object.entries(SCREENS)) {
+        await page.setViewportSize(size);
+        for (const theme of ["light", "dark"] as const) {
+          await page.evaluate((chosen) => (document.documentElement.dataset["theme"] = chosen), theme);
+          await keepPicture(page, `${name}-${screen}-${theme}`);
+          expect(await findAccessibilityFaults(page), `${screen}, ${theme}`).toEqual([]);
+        }
+        const tooWide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        expect(tooWide, "pixels wider than the screen").toBeLessThanOrEqual(0);
+      }
+      expectNoFaults(visitor);
+    },
+  );
+});
