@@ -16,10 +16,13 @@ export async function untilSwapped(host: SystemdHost): Promise<void> {
   }
 }
 
-/** Resolves once a unit has said this. */
+/** Resolves once a unit has said this. *Throws* Error with its log when it fails before. */
 export async function untilLogged(host: SystemdHost, unit: string, text: string): Promise<void> {
+  const follow = `journalctl --follow --lines=all --output=cat --unit=${unit}`;
   // Not a pipe: its reader would end, its writer would not.
-  await host.demand("bash", "-c", `grep -q -m 1 -F "${text}" <(exec journalctl --follow --lines=all --unit=${unit})`);
+  const found = await host.demand("bash", "-c", `grep -m 1 -F -e '${text}' -e 'Failed with result' <(exec ${follow})`);
+  if (found.includes(text)) return;
+  throw new Error(await host.demand("journalctl", "--no-pager", "--output=cat", `--unit=${unit}`));
 }
 
 async function isSwapped(host: SystemdHost): Promise<boolean> {

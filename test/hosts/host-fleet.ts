@@ -14,7 +14,6 @@ import { buildTinyElf } from "../support/tiny-elf.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
 import { enrolAndStart, installAgent, type Installation } from "./agent-host.ts";
 import { ensureDebianRoot } from "./debian-root.ts";
-import { removeAbandonedHosts } from "./host-group.ts";
 import { HostNetwork } from "./host-network.ts";
 import { SystemdHost } from "./systemd-host.ts";
 
@@ -57,7 +56,6 @@ export class HostFleet implements AsyncDisposable {
 
   static async start(signal: AbortSignal): Promise<HostFleet> {
     await using owned = new AsyncDisposableStack();
-    await removeAbandonedHosts();
     const root = await ensureDebianRoot(signal);
     const builds = await buildTestAgents();
     const network = owned.use(await HostNetwork.create());

@@ -2,11 +2,12 @@
 import { execFile } from "node:child_process";
 import { access } from "node:fs/promises";
 import { promisify } from "node:util";
+import { removeAbandonedHosts } from "./host-group.ts";
 
 const run = promisify(execFile);
 
-/** RFC 2544: for benchmarks of devices, so never on a real network. */
-const PREFIX = "198.18.77";
+/** This process's own part of what RFC 2544 keeps for benchmarks of devices, so of no real network: 198.18.0.0/15. */
+const PREFIX = `198.${18 + ((process.pid >> 8) & 1)}.${process.pid & 255}`;
 
 /** A host's end of the wire. */
 export interface HostLink {
@@ -29,6 +30,7 @@ export class HostNetwork implements AsyncDisposable {
   }
 
   static async create(): Promise<HostNetwork> {
+    await removeAbandonedHosts();
     await removeBridgesOfDeadProcesses();
     const network = new HostNetwork(`rcb${process.pid}`);
     await ip("link", "add", network.#bridge, "type", "bridge");

@@ -41,7 +41,7 @@ mount -t cgroup2 none /sys/fs/cgroup
 mkdir "/sys/fs/cgroup/$GROUP"
 echo $$ >"/sys/fs/cgroup/$GROUP/cgroup.procs"
 exec systemd-nspawn --boot --quiet --register=no --keep-unit --network-namespace-path=/proc/self/ns/net \\
-  --machine="$GROUP" --directory="$FOLDER/merged" --bind="$FOLDER/bell:/run/bell" \
+  --machine="$GROUP" --directory="$FOLDER/merged" --bind="$FOLDER/bell:/run/bell" \\
   "$@" --console=pipe --kill-signal=SIGRTMIN+4 --link-journal=no </dev/null
 `;
 /** Rings once the system can be asked whether it is up. */
@@ -117,7 +117,8 @@ export class SystemdHost implements AsyncDisposable {
       "-c",
       BOOT,
     ];
-    const child = spawn("setpriv", words, { env, stdio: ["pipe", "pipe", "pipe"] });
+    const shared = Object.entries(this.#order.shared ?? {}).map(([here, there]) => `--bind-ro=${here}:${there}`);
+    const child = spawn("setpriv", [...words, "bash", ...shared], { env, stdio: ["pipe", "pipe", "pipe"] });
     const output = new HostOutput(child);
     await output.until("unshared");
     const { pid } = child;

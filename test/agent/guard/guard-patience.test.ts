@@ -32,7 +32,12 @@ async function readNotes(host: GuardHost): Promise<readonly string[]> {
 
 async function readRecord(host: GuardHost): Promise<Readonly<Record<string, string>>> {
   const text = await readFile(join(host.paths.stateDir, "guard"), "utf8");
-  return Object.fromEntries(text.split("\n").map((line) => line.split(" ", 2)));
+  return Object.fromEntries(
+    text.split("\n").map((line): [string, string] => {
+      const [key = "", value = ""] = line.split(" ");
+      return [key, value];
+    }),
+  );
 }
 
 /** Sets the record's time back, as if the guard had waited for that long. */
@@ -62,7 +67,7 @@ describe.concurrent("when the version before does not reach the server either", 
     expect(await host.standing()).toBe("2.0.0");
   });
 
-  it("it is asked with nothing of the guard's environment", async () => {
+  it("the version before is asked with nothing of the guard's environment", async () => {
     await using host = await createNotingHost(1);
     await host.look({ OPENSSL_CONF: "/elsewhere" });
     const text = await readFile(join(host.root, "notes", "asked"), "utf8");
