@@ -18,6 +18,8 @@ const IMPORTS: readonly (readonly [from: string, to: string, rule: string | unde
   ["server/i.ts", "agent/i.ts", "server-layer"],
   ["agent/j.ts", "server/domain/j.ts", "agent-layer"],
   ["web/k.ts", "agent/k.ts", "web-layer"],
+  ["web/src/o.ts", "gen/words.ts", undefined],
+  ["server/p.ts", "web/p.ts", "server-layer"],
   ["gen/l.ts", "server/l.ts", "gen-layer"],
   ["agent/m.ts", "test/m.ts", "no-test-in-product"],
   ["agent/n.ts", "agent/missing.ts", "no-unresolved"],

@@ -59,4 +59,53 @@ inChromium("the page of hosts", () => {
     await keepPicture(page, "hosts");
     expectNoFaults(visitor);
   });
+
+  test("a view lives in its address: a link opens it, and back leads through it", async () => {
+    await using visitor = await dashboard.visit("/hosts?updates=behind&sort=-name");
+    const { page } = visitor;
+    await untilLive(page);
+    const shown = (): Promise<string[]> =>
+      page.locator("[data-host]").evaluateAll((rows) => rows.map((row) => (row as HTMLElement).dataset["host"] ?? ""));
+    expect(await page.getByRole("button", { name: /^Behind/ }).getAttribute("aria-pressed")).toBe("true");
+    await expect.poll(shown).toEqual(["db-02"]);
+    await page.getByRole("button", { name: /^All/ }).click();
+    await expect.poll(async () => (await shown()).toSorted()).toEqual(["cache-01", "db-02", "web-01"]);
+    await page.getByLabel("Search name or id").fill("nobody");
+    await page.getByText("No host matches 'nobody'. The 3 hosts are unchanged.").waitFor();
+    expect(new URL(page.url()).search).toBe("?q=nobody&sort=-name");
+    // Typing made no entry of its own to go back through.
+    await page.goBack();
+    await expect.poll(shown).toEqual(["db-02"]);
+    expect(new URL(page.url()).search).toBe("?updates=behind&sort=-name");
+    await page.locator('[data-host="db-02"] a').click();
+    await page.getByRole("heading", { name: "db-02" }).waitFor();
+    await page.getByRole("link", { name: "Hosts", exact: true }).first().click();
+    await expect.poll(shown).toEqual(["db-02"]);
+    expectNoFaults(visitor);
+  });
+
+  test("the table is worked by keyboard alone", async () => {
+    await using visitor = await dashboard.visit("/hosts");
+    const { page } = visitor;
+    await untilLive(page);
+    await page.locator('[data-host="cache-01"]').focus();
+    await page.keyboard.press("ArrowDown");
+    await page.locator('[data-host="db-02"]:focus').waitFor();
+    await page.keyboard.press("Space");
+    await page.getByText("1 host selected").waitFor();
+    await page.keyboard.press("Shift+ArrowDown");
+    await page.getByText("2 hosts selected").waitFor();
+    await page.getByText("1 of them cannot be updated: why?").click();
+    await page.getByText(`web-01: Already runs ${NEW_VERSION}.`).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByText("2 hosts selected").waitFor({ state: "detached" });
+    await page.keyboard.press("/");
+    expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Search name or id");
+    await page.locator('[data-host="web-01"]').focus();
+    await page.keyboard.press("Home");
+    await page.locator('[data-host="cache-01"]:focus').waitFor();
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "cache-01" }).waitFor();
+    expectNoFaults(visitor);
+  });
 });

@@ -9,6 +9,11 @@ type Watch = (resumeToken: string, signal: AbortSignal) => AsyncIterable<WatchFl
 
 /** A stream over a real client, whose server side a test plays. */
 function play(...rounds: readonly Watch[]) {
+  return playTo(false, ...rounds);
+}
+
+/** The same; `isWelcome` tells whether a refused stream's session still stands. */
+function playTo(isWelcome: boolean, ...rounds: readonly Watch[]) {
   const clock = new ManualClock();
   const tokens: string[] = [];
   const connections: Connection[] = [];
@@ -28,6 +33,7 @@ function play(...rounds: readonly Watch[]) {
     watch: (resumeToken, signal) => client.watchFleet({ resumeToken }, { signal }),
     clock,
     random: () => 1,
+    isStillWelcome: async () => isWelcome,
     onMessage: ({ change }) => received.push(change.case),
     onConnection: (connection) => connections.push(connection),
   });
@@ -122,3 +128,14 @@ test.each([Code.Unauthenticated, Code.PermissionDenied])(
     expect(clock.size).toBe(0);
   },
 );
+
+test("a stream that was refused is opened again while the session stands", async () => {
+  const refuse: Watch = () => failing(new ConnectError("the session has ended", Code.Unauthenticated));
+  const { kinds, stream, ended } = playTo(true, refuse, whole);
+  await vi.waitFor(() => expect(kinds()).toEqual(["away"]));
+  stream.tryNow();
+  await vi.waitFor(() => expect(kinds().at(-1)).toBe("live"));
+  expect(kinds()).not.toContain("refused");
+  stream[Symbol.dispose]();
+  await ended;
+});

@@ -33,10 +33,16 @@ export class Session {
     } catch (failure) {
       const { code } = ConnectError.from(failure);
       const isNobody = code === Code.Unauthenticated || code === Code.PermissionDenied;
-      this.state = isNobody
-        ? { kind: "signed-out", hasEnded: this.state.kind === "signed-in" }
-        : { kind: "unreached", failure };
+      if (isNobody) this.state = { kind: "signed-out", hasEnded: this.state.kind === "signed-in" };
+      // Who is signed in stays so while the server is away.
+      else if (this.state.kind !== "signed-in") this.state = { kind: "unreached", failure };
     }
+  }
+
+  /** Asks again whether there is a session. */
+  async check(): Promise<boolean> {
+    await this.load();
+    return this.state.kind === "signed-in";
   }
 
   /** *Throws* ConnectError when the server does not let them in. */
@@ -49,10 +55,5 @@ export class Session {
   async signOut(): Promise<void> {
     await this.#api.account.logout({});
     this.state = { kind: "signed-out", hasEnded: false };
-  }
-
-  /** The server no longer knows the session. */
-  ended(): void {
-    this.state = { kind: "signed-out", hasEnded: true };
   }
 }

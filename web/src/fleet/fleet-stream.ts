@@ -30,6 +30,8 @@ export interface FleetStreamParts {
   readonly watch: (resumeToken: string, signal: AbortSignal) => AsyncIterable<WatchFleetResponse>;
   readonly clock: Clock;
   readonly random: Random;
+  /** Asked when the server refuses: a new password, for one, ends the old session's streams, and not the new one's. */
+  readonly isStillWelcome: () => Promise<boolean>;
   readonly onMessage: (message: WatchFleetResponse) => void;
   readonly onConnection: (connection: Connection) => void;
 }
@@ -57,7 +59,7 @@ export class FleetStream implements Disposable {
     while (!this.#ended.signal.aborted) {
       const failure = await this.#openOnce();
       if (this.#ended.signal.aborted) return;
-      if (isRefusal(failure)) {
+      if (isRefusal(failure) && !(await this.#parts.isStillWelcome())) {
         this.#set({ kind: "refused" });
         return;
       }

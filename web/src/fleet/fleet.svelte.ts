@@ -22,8 +22,8 @@ export interface FleetParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly time: ServerTime;
-  /** Called when the server no longer lets this session in. */
-  readonly onRefused: () => void;
+  /** Asked when the server refuses the stream: is there still a session? */
+  readonly isStillWelcome: () => Promise<boolean>;
 }
 
 export class Fleet implements Disposable {
@@ -59,6 +59,7 @@ export class Fleet implements Disposable {
       watch: (resumeToken, signal) => api.fleet.watchFleet({ resumeToken }, { signal }),
       clock,
       random,
+      isStillWelcome: parts.isStillWelcome,
       onMessage: (message) => {
         const serverMs = toMs(message.serverTime);
         if (serverMs !== undefined) time.set(serverMs);
@@ -86,7 +87,6 @@ export class Fleet implements Disposable {
 
   #connected(connection: Connection): void {
     this.connection = connection;
-    if (connection.kind === "refused") this.#parts.onRefused();
     // The stream begins with hosts only; alerts and fleet updates are asked for beside it.
     if (connection.kind === "live") void this.#readBeside();
   }
