@@ -80,6 +80,16 @@ describe.skipIf(reasonToSkip !== undefined)(
       expect(await digestOn(host, AGENT_PATHS.old)).toBe((await digestFile(fleet.builds.older.binaryPath)).sha256);
     });
 
+    it("an agent that is killed right after the swap is started again as the new version", async () => {
+      const host = await fleet.addHost("killed");
+      const job = await fleet.update(host, fleet.builds.newer.version);
+      await untilSwapped(host.machine);
+      // Of the old process on its way out or of the new one on its way in: whichever there is.
+      await host.machine.exec("systemctl", "kill", "--signal=KILL", "rollcall-agent.service");
+      expect(await fleet.server.untilEnded(job.id)).toMatchObject({ state: JobState.SUCCEEDED });
+      expect(await digestOn(host, AGENT_PATHS.old)).toBe((await digestFile(fleet.builds.older.binaryPath)).sha256);
+    });
+
     it("the folder missing from ReadWritePaths is told before a byte is fetched", async () => {
       const withoutFolder = (text: string): string => text.replace(/^(ReadWritePaths=)\S+ /m, "$1");
       const host = await fleet.addHost("readonly", { changeUnit: withoutFolder });
