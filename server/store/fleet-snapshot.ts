@@ -9,6 +9,7 @@ import type { FleetSnapshot, PlannedHost } from "../domain/plan-fleet-update.ts"
 import { findFleetUpdates } from "./fleet-updates.ts";
 import { toJobState } from "./job-rows.ts";
 import type { Db } from "./schema.ts";
+import { SEQUENCE_FLOOR } from "./sequence-floor.ts";
 
 /** Hosts that a snapshot holds beyond those that may be in flight. */
 const LOOK_AHEAD = 50;
@@ -49,7 +50,7 @@ export async function loadFleetSnapshot(db: Kysely<Db>, id: FleetUpdateId): Prom
       (hosts.offline_at is null or hosts.offline_at > clock_timestamp()) as is_online,
       hosts.identity_duplicated_at is not null as is_duplicated,
       (select open.id from jobs as open where open.host_id = turn.host_id and open.ended_at is null) as open_job_id,
-      artifact.sha256, hosts.sequence_floor, greatest(release.sequence, release.permitted_floor) as greatest_floor,
+      artifact.sha256, ${SEQUENCE_FLOOR} as sequence_floor, greatest(release.sequence, release.permitted_floor) as greatest_floor,
       exists (select from quarantined_artifacts as q where q.sha256 = artifact.sha256) as quarantined
     from turn
     join hosts on hosts.id = turn.host_id

@@ -5,6 +5,7 @@ import { AGENT_PACKAGE, platformOf, type Host, type HostCounts } from "../domain
 import type { HostId, JobId } from "../domain/ids.ts";
 import { toJob } from "./job-rows.ts";
 import type { Db } from "./schema.ts";
+import { SEQUENCE_FLOOR } from "./sequence-floor.ts";
 
 type Executor = Kysely<Db> | Transaction<Db>;
 
@@ -157,7 +158,11 @@ export async function lockDispatchFacts(
   hostId: HostId,
   toVersion: string | undefined,
 ): Promise<LockedFacts | undefined> {
-  const host = await hostQuery(tx).where("hosts.id", "=", hostId).forNoKeyUpdate().executeTakeFirst();
+  const host = await hostQuery(tx)
+    .select(SEQUENCE_FLOOR.as("next_floor"))
+    .where("hosts.id", "=", hostId)
+    .forNoKeyUpdate()
+    .executeTakeFirst();
   if (host === undefined) return undefined;
   const version = toVersion ?? host.target_version ?? undefined;
   const open = await tx
@@ -196,7 +201,7 @@ export async function lockDispatchFacts(
     openJobId: open?.id satisfies JobId | undefined,
     artifactSha256: release?.sha256 ?? undefined,
     isQuarantined: release?.quarantined_at != null,
-    sequenceFloor: Number(host.sequence_floor),
+    sequenceFloor: Number(host.next_floor),
     greatestFloor: release && greatestFloorOf(release),
     manifestSha256: release?.manifest_sha256,
   };
@@ -217,9 +222,9 @@ export async function findRefusingHosts(
   const refusing = db
     .selectFrom("hosts")
     .where("removed_at", "is", null)
-    .where("sequence_floor", ">", BigInt(Math.max(sequence, permittedFloor)));
+    .where(SEQUENCE_FLOOR, ">", BigInt(Math.max(sequence, permittedFloor)));
   const total = await refusing
-    .select([sql<bigint>`count(*)`.as("count"), sql<bigint | null>`max(sequence_floor)`.as("highest")])
+    .select([sql<bigint>`count(*)`.as("count"), sql<bigint | null>`max(${SEQUENCE_FLOOR})`.as("highest")])
     .executeTakeFirstOrThrow();
   const named = await refusing.select("hostname").orderBy("hostname").orderBy("id").limit(limit).execute();
   return {

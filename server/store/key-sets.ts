@@ -10,7 +10,7 @@ export interface StoredKeySet {
 
 /** A key set about to be kept. */
 export interface NewKeySet extends StoredKeySet {
-  readonly keySet: { readonly sequence: bigint; readonly development: boolean };
+  readonly keySet: { readonly sequence: bigint; readonly development: boolean; readonly sequenceFloor?: bigint };
 }
 
 /** *Shape*: `undefined` while none was imported. */
@@ -28,6 +28,7 @@ export async function saveKeySet(tx: Transaction<Db>, packageName: string, kept:
     keys: Buffer.from(kept.keys),
     signature: Buffer.from(kept.signature),
     is_development: kept.keySet.development,
+    sequence_floor: kept.keySet.sequenceFloor ?? null,
   };
   await tx
     .insertInto("key_sets")

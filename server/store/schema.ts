@@ -100,6 +100,8 @@ export interface KeySetsTable {
   keys: Buffer;
   signature: Buffer;
   is_development: boolean;
+  /** Replaces that of every host that takes this key set. */
+  sequence_floor: bigint | null;
   imported_at: Generated<Date>;
 }
 

@@ -28,6 +28,8 @@ const STATEMENTS = [
     keys bytea not null,
     signature bytea not null,
     is_development boolean not null,
+    -- Replaces that of every host that takes this key set.
+    sequence_floor bigint check (sequence_floor >= 0),
     imported_at timestamptz not null default clock_timestamp()
   )`,
   `alter table hosts

@@ -8,6 +8,8 @@ import { untilFleetUpdateSettled } from "../../support/fleet-update-end.ts";
 import { refusalOf } from "../../support/refusal-of.ts";
 import { makeUpload, messagesOf } from "../../support/release-upload.ts";
 import { ScriptedHost } from "../../support/scripted-host.ts";
+import { nameKey, signKeySet } from "../../support/test-keys.ts";
+import { TEST_PUBLISHER } from "../../support/test-release.ts";
 
 afterAll(async () => expect(await findOpenSockets()).toEqual([]));
 
@@ -63,6 +65,21 @@ test("a release that permits the hosts' floor may be the target, though its sequ
   await host.hello({ agentVersion: "1.5.0", sequenceFloor: 3n });
   await plane.fleet.updateHost({ hostId: host.hostId });
   expect((await host.commanded()).toVersion).toBe("1.0.0");
+});
+
+test("a floor that the newest key set brings counts before hosts have taken that key set", async () => {
+  // Whoever stole a signing key made this host confirm a sequence that nothing honest reaches.
+  const host = await connect("a", 9_000_000n);
+  expect((await refusalOf(plane.fleet.updateHost({ hostId: host.hostId })))?.reason).toBe(
+    Refusal_Reason.BELOW_SEQUENCE_FLOOR,
+  );
+  const { roots, signingKey } = TEST_PUBLISHER;
+  const keySet = signKeySet(roots[1], { sequence: 5n, signingKeys: [nameKey(signingKey)], sequenceFloor: 1n });
+  const artifact = Buffer.alloc(5_000, 3);
+  await plane.fleet.importRelease(messagesOf(await makeUpload({ version: "3.0.0", sequence: 3, artifact, keySet })));
+  expect((await plane.fleet.setTargetVersion({ version: "3.0.0" })).release?.target).toBe(true);
+  await plane.fleet.updateHost({ hostId: host.hostId });
+  expect((await host.commanded()).toVersion).toBe("3.0.0");
 });
 
 test("an update that a host would refuse is not sent, alone or in a fleet update", async () => {
