@@ -1,7 +1,7 @@
 /**
  * One artifact that is being sent. Its blocks come from its cache as soon as that is
- * ready, also in the middle of a delivery, and from the artifact itself until then or
- * when the cache turns out to be damaged.
+ * ready, also in the middle of a delivery. Until then, or when the cache turns out to
+ * be damaged, they are read from the artifact itself and compressed on their way.
  */
 import type { FileHandle } from "node:fs/promises";
 import { BlockEncoding } from "../../gen/rollcall/v1/agent_pb.js";
@@ -16,9 +16,6 @@ import { readPieces, type Piece } from "./read-pieces.ts";
 
 /** One read of the file. Large, since each costs a trip through the thread pool. */
 const READ_BYTES = 1_048_576;
-
-/** *Units*: bytes. A delivery of this size or less is compressed on its way while there is no cache. */
-const COMPRESSED_AT_ONCE_BYTES = 4_194_304;
 
 export class OpenArtifact implements OpenBlocks {
   readonly #artifact: ArtifactFile;
@@ -47,7 +44,6 @@ export class OpenArtifact implements OpenBlocks {
     const wantedBytes = bytesOf(ranges, this.#artifact);
     const blocksARead = Math.max(1, Math.floor(Math.min(READ_BYTES, wantedBytes) / blockSizeBytes));
     const memoryBytes = blocksARead * (blockSizeBytes + MESSAGE_OVERHEAD_BYTES);
-    const isSmall = wantedBytes <= COMPRESSED_AT_ONCE_BYTES;
     let free = Buffer.allocUnsafeSlow(memoryBytes);
     let taken = Buffer.allocUnsafeSlow(memoryBytes);
     let ahead: Promise<readonly BlockMessage[]> | undefined;
@@ -55,7 +51,7 @@ export class OpenArtifact implements OpenBlocks {
       for (const indexes of splitRanges(ranges, blocksARead)) {
         const ready = await ahead;
         [free, taken] = [taken, free];
-        ahead = this.#fill(indexes, this.#slots(taken), isSmall);
+        ahead = this.#fill(indexes, this.#slots(taken));
         // It is awaited one turn later; until then its failure is nobody's.
         ahead.catch(() => {});
         if (ready !== undefined) yield ready;
@@ -78,11 +74,7 @@ export class OpenArtifact implements OpenBlocks {
     return (position) => memory.subarray(position * slotBytes, (position + 1) * slotBytes);
   }
 
-  async #fill(
-    indexes: readonly number[],
-    slotAt: (position: number) => Buffer,
-    isSmall: boolean,
-  ): Promise<readonly BlockMessage[]> {
+  async #fill(indexes: readonly number[], slotAt: (position: number) => Buffer): Promise<readonly BlockMessage[]> {
     const cached = await this.#readFromCache(indexes, slotAt);
     if (cached !== undefined) return cached;
     const plain = await this.#readFromArtifact(indexes, slotAt);
@@ -90,7 +82,7 @@ export class OpenArtifact implements OpenBlocks {
       this.#artifact,
       plain.reduce((sum, { data }) => sum + data.length, 0),
     );
-    return isSmall ? compressMessages(indexes, plain, slotAt) : plain;
+    return compressMessages(indexes, plain, slotAt);
   }
 
   async #readFromCache(

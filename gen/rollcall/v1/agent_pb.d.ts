@@ -597,6 +597,8 @@ export declare type BlockRange = Message<"rollcall.v1.BlockRange"> & {
 export declare const BlockRangeSchema: GenMessage<BlockRange>;
 
 /**
+ * One block. Without encoding and data: the host waits for its turn, and does well to go on waiting.
+ *
  * @generated from message rollcall.v1.FetchBlocksResponse
  */
 export declare type FetchBlocksResponse = Message<"rollcall.v1.FetchBlocksResponse"> & {

@@ -91,9 +91,7 @@ describe("a host that waits for a place", () => {
     server.listener.disconnect(HOST, new Error("enough"));
     expect((await waiting.end).code).toBe(Status.OK);
     expect(waiting.blocks).toHaveLength(3);
-    await server.clock.scheduled(5_000);
-    server.clock.advance(5_000);
-    blocking.cancel();
+    proxy.reset();
     await blockingEnd;
     await eventually(() => server.listener.counts.transfers === 0);
   });
@@ -187,9 +185,7 @@ test("an agent that takes nothing for 90 s gives its place up", async () => {
   await countsOf(server, 1, 1);
   server.clock.advance(90_000);
   expect((await waiting).end.code).toBe(Status.OK);
-  await server.clock.scheduled(5_000);
-  server.clock.advance(5_000);
-  call.cancel();
+  proxy.reset();
   await end;
   await expectCleanFiles(server);
 });
