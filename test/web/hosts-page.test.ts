@@ -10,6 +10,7 @@ import {
   untilLive,
   type DashboardPlane,
 } from "./support/dashboard-plane.ts";
+import { findAccessibilityFaults } from "./support/accessibility.ts";
 import { inChromium } from "./support/in-chromium.ts";
 
 inChromium("the page of hosts", () => {
@@ -45,6 +46,7 @@ inChromium("the page of hosts", () => {
     const dialog = page.getByRole("alertdialog");
     await dialog.getByText(`${OLD_VERSION} → ${NEW_VERSION}`).waitFor();
     await keepPicture(page, "hosts-update-dialog");
+    expect(await findAccessibilityFaults(page)).toEqual([]);
     await dialog.getByRole("button", { name: "Update agent" }).click();
     const { jobId } = await host.commanded();
     host.stream.sendProgress({ jobId, phase: UpdatePhase.DOWNLOADING, bytesDone: 620n, bytesTotal: 1000n });

@@ -251,5 +251,6 @@ const OTHER_REASONS: Readonly<Record<string, string>> = {
   no_artifact: "No build for its platform",
   identity_duplicated: "Two machines use its identity",
   quarantined: "Its build is quarantined",
+  below_sequence_floor: "The release is older than it accepts",
   fleet_update_ended: "The fleet update had ended",
 };
