@@ -67,7 +67,7 @@ async function runMeasurement(
   signal: AbortSignal,
 ): Promise<readonly DeliveryResult[]> {
   const program = join(import.meta.dirname, "delivery", "measure-program.ts");
-  const [command = "", ...words] = [...prefix, process.execPath, program, JSON.stringify(order)];
+  const [command, ...words] = [...prefix, process.execPath, program, JSON.stringify(order)];
   const result = await runCommand(command, words, signal);
   signal.throwIfAborted();
   if (!result.succeeded) throw new Error(`the deliveries could not be measured:\n${result.output}`);

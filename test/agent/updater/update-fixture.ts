@@ -47,7 +47,11 @@ export async function createUpdateFixture(parent?: string): Promise<UpdateFixtur
     stateDir: paths.stateDir,
     configPath: join(root, "agent.json"),
     ownVersion: "1.0.0",
-    trust: await openTrustStore(createTrustFile(paths), { roots: TEST_PUBLISHER.rootKeys, sequence: 0, keysSequence: 0 }),
+    trust: await openTrustStore(createTrustFile(paths), {
+      roots: TEST_PUBLISHER.rootKeys,
+      sequence: 0,
+      keysSequence: 0,
+    }),
     clock: realClock,
   };
   return {

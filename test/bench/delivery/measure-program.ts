@@ -66,7 +66,7 @@ async function downloadWhole(): Promise<void> {
   const [port] = (await once(server.stdout, "data")) as [Buffer];
   const sentBefore = countSent();
   const url = `http://${order.address}:${port.toString().trim()}/`;
-  const [command = "", ...words] = [...order.launcher, process.execPath, program, "fetch", url, targetPath, sha256];
+  const [command, ...words] = [...order.launcher, process.execPath, program, "fetch", url, targetPath, sha256];
   const result = await runCommand(command, words, stop.signal);
   server.stdin.end();
   if (!result.succeeded) throw new Error(result.output);

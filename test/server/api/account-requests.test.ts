@@ -3,14 +3,15 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { InvalidFieldSchema, Refusal_Reason, RefusalSchema } from "../../../gen/rollcall/v1/model_pb.js";
 import { Role } from "../../../gen/rollcall/v1/options_pb.js";
 import { accountsOf } from "../../support/account-client.ts";
-import { startControlPlane, type ControlPlane } from "../../support/control-plane.ts";
+import type { ControlPlane } from "../../support/control-plane.ts";
+import { startQuietPlane } from "../../support/quiet-plane.ts";
 import { failureOf } from "../../support/refusal-of.ts";
 import { digestTables } from "../../support/table-digests.ts";
 import { openResources } from "../stream/open-resources.ts";
 
 let plane: ControlPlane;
 beforeAll(async () => {
-  plane = await startControlPlane();
+  plane = await startQuietPlane();
 });
 afterAll(async () => {
   await plane[Symbol.asyncDispose]();

@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { expect, test, vi } from "vitest";
+import type { WatchFleetResponse } from "../../../gen/rollcall/v1/fleet_pb.js";
 import { ChangeFeed, type FleetReader } from "../../../server/api/change-feed.ts";
 import { watchFleet, type SnapshotReader } from "../../../server/api/watch-fleet.ts";
+import { systemRandom } from "../../../server/clock-system.ts";
 import type { HostId } from "../../../server/domain/ids.ts";
 import { ManualClock } from "../stream/manual-clock.ts";
 
@@ -17,12 +19,17 @@ const emptyFleet: FleetReader & SnapshotReader = {
   listHosts: async () => [],
 };
 
+/** What a watcher is told next; `undefined` once the watch ended. */
+async function next(watch: ReturnType<typeof watchFleet>): Promise<WatchFleetResponse | undefined> {
+  const result: IteratorResult<WatchFleetResponse, unknown> = await watch.next();
+  return result.done === true ? undefined : result.value;
+}
+
 test("a watcher that was told that it caught up is not told again, however soon the next change comes", async () => {
   const clock = new ManualClock();
-  const random = { uuid: randomUUID, bytes: Buffer.alloc };
-  await using feed = new ChangeFeed(emptyFleet, clock, random, (error) => expect.fail(String(error)));
+  await using feed = new ChangeFeed(emptyFleet, clock, systemRandom, (error) => expect.fail(String(error)));
   const watch = watchFleet(feed, emptyFleet, clock, "", new AbortController().signal);
-  const nextCase = async (): Promise<string | undefined> => (await watch.next()).value?.change.case;
+  const nextCase = async () => (await next(watch))?.change.case;
   expect(await nextCase()).toBe("snapshot");
   expect(await nextCase()).toBe("caughtUp");
   using other = feed.subscribe(feed.sequence);
@@ -38,19 +45,18 @@ test("a watcher that was told that it caught up is not told again, however soon 
 
 test("a watcher to whom nothing happens hears every five seconds that the stream lives", async () => {
   const clock = new ManualClock();
-  const random = { uuid: randomUUID, bytes: Buffer.alloc };
-  await using feed = new ChangeFeed(emptyFleet, clock, random, (error) => expect.fail(String(error)));
+  await using feed = new ChangeFeed(emptyFleet, clock, systemRandom, (error) => expect.fail(String(error)));
   const leaving = new AbortController();
   const watch = watchFleet(feed, emptyFleet, clock, "", leaving.signal);
   await watch.next();
-  expect((await watch.next()).value?.change.case).toBe("caughtUp");
+  expect((await next(watch))?.change.case).toBe("caughtUp");
   for (const _round of [1, 2]) {
-    const next = watch.next();
+    const notice = next(watch);
     await vi.waitFor(() => expect(clock.size).toBe(1));
     clock.advance(5_000);
-    const { value } = await next;
-    expect(value).toMatchObject({ change: { case: undefined }, sequence: 0n, resumeToken: `${feed.id}.0` });
-    expect(value?.serverTime).toBeDefined();
+    const said = await notice;
+    expect(said).toMatchObject({ change: { case: undefined }, sequence: 0n, resumeToken: `${feed.id}.0` });
+    expect(said?.serverTime).toBeDefined();
   }
   const last = watch.next();
   leaving.abort();
