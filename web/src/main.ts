@@ -1,5 +1,7 @@
 import "./tokens.css";
 import "./base.css";
+import "./controls.css";
+import "./states.css";
 import "./reduced-motion.css";
 import { mount } from "svelte";
 import App from "./App.svelte";
