@@ -4,6 +4,11 @@ import { LongestFirst } from "./test/toolchain/longest-first.ts";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    // Hosts that boot are a matter of minutes and of a mirror of Debian: `npm run test:hosts`.
+    exclude:
+      process.env["ROLLCALL_TEST_HOSTS"] === "yes"
+        ? []
+        : ["test/hosts/hosts.test.ts", "test/hosts/server-unit.test.ts"],
     globalSetup: ["test/support/global-database.ts"],
     pool: "forks",
     sequence: { sequencer: LongestFirst },

@@ -23,9 +23,17 @@ export const SYSTEM_PACKAGES: readonly SystemPackage[] = [
   { name: "mount", program: "mount" },
   { name: "openssl", program: "openssl" },
   { name: "python3", program: "python3" },
+  { name: "shellcheck", program: "shellcheck" },
   { name: "strace", program: "strace" },
+  { name: "systemd", program: "systemd-analyze" },
   { name: "util-linux", program: "prlimit" },
   { name: "xfsprogs", program: "mkfs.xfs" },
+];
+
+/** What booting hosts needs beside them: `npm run test:hosts`. */
+export const HOST_PACKAGES: readonly SystemPackage[] = [
+  { name: "debootstrap", program: "debootstrap" },
+  { name: "systemd-container", program: "systemd-nspawn" },
 ];
 
 /** Names of the packages whose program is not on this machine. */
@@ -52,8 +60,8 @@ export function readDebianVersion(): string | undefined {
 }
 
 /** Installs what is missing where this process may; elsewhere prints how. */
-export async function installSystemPackages(): Promise<void> {
-  const missing = findMissingPackages();
+export async function installSystemPackages(packages = SYSTEM_PACKAGES): Promise<void> {
+  const missing = findMissingPackages(packages);
   if (missing.length === 0) return;
   if (process.getuid?.() !== 0 || readDebianVersion() === undefined) {
     process.stdout.write(
