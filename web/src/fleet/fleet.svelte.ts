@@ -30,10 +30,13 @@ export class Fleet implements Disposable {
   readonly #parts: FleetParts;
   readonly #model = new FleetModel();
   readonly #stream: FleetStream;
+  #wasReadBeside = false;
   #drawing: Disposable | undefined;
   #drawnAtMs = Number.NEGATIVE_INFINITY;
   #picture: FleetPicture = $state.raw(EMPTY_PICTURE);
   connection: Connection = $state.raw({ kind: "connecting" });
+  /** Alerts and fleet updates were told once; before that, none of them means nothing. */
+  isReadBeside: boolean = $state(false);
   /** The server's time of the newest message: what the page shows is of then. */
   heardAtMs: number = $state(0);
 
@@ -101,6 +104,7 @@ export class Fleet implements Disposable {
     // A failed read is made good by the next connection, which a lost one brings anyway.
     if (alerts.status === "fulfilled") this.#model.replaceAlerts(alerts.value.alerts, readAtMs);
     if (updates.status === "fulfilled") this.#model.addFleetUpdates(updates.value.fleetUpdates);
+    this.#wasReadBeside ||= alerts.status === "fulfilled" && updates.status === "fulfilled";
     this.#scheduleDrawing();
   }
 
@@ -111,6 +115,7 @@ export class Fleet implements Disposable {
       this.#drawing = undefined;
       this.#drawnAtMs = this.#parts.clock.monotonicMs();
       this.#picture = this.#model.picture();
+      this.isReadBeside = this.#wasReadBeside;
       this.heardAtMs = this.#parts.time.read();
     });
   }
