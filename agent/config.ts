@@ -1,5 +1,8 @@
 /** The agent's configuration: a JSON object, read strictly, so that a slip is told and not ignored. */
 import { OperatorError } from "./operator-error.ts";
+import type { ProxySettings } from "./proxy/choose-proxy.ts";
+import { parseHttpProxy, type HttpProxy } from "./proxy/http-proxy.ts";
+import { parseProxyException, type ProxyException } from "./proxy/proxy-exception.ts";
 
 /** Whom the agent trusts to be its server. Never taken from the environment. */
 export type TrustedRoots =
@@ -8,7 +11,7 @@ export type TrustedRoots =
   | { readonly kind: "system" };
 
 /** A configuration whose every field was checked. */
-export interface AgentConfig {
+export interface AgentConfig extends ProxySettings {
   /** `host:port`, tried in turn; at least one. */
   readonly servers: readonly string[];
   readonly roots: TrustedRoots;
@@ -30,6 +33,8 @@ const FIELDS: readonly string[] = [
   "reserve_bytes",
   "hostname",
   "install_revision",
+  "https_proxy",
+  "no_proxy",
 ];
 const SERVER_PATTERN = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):([0-9]{1,5})$/;
 const HOSTNAME_PATTERN = /^[A-Za-z0-9._-]{1,253}$/;
@@ -54,6 +59,8 @@ export function parseConfig(text: string, source: string): AgentConfig {
     reserveBytes: readWholeNumber(fields, "reserve_bytes", DEFAULT_RESERVE_BYTES, Number.MAX_SAFE_INTEGER, fail),
     hostname: readHostname(fields["hostname"], fail),
     installRevision: readWholeNumber(fields, "install_revision", 0, 2 ** 31 - 1, fail),
+    httpsProxy: readHttpsProxy(fields["https_proxy"], fail),
+    noProxy: readNoProxy(fields["no_proxy"], fail),
   };
 }
 
@@ -107,6 +114,25 @@ function readRoots(fields: Fields, fail: Fail): TrustedRoots {
 function readHostname(value: unknown, fail: Fail): string | undefined {
   if (value === undefined || (typeof value === "string" && HOSTNAME_PATTERN.test(value))) return value;
   return fail("\"hostname\" must be 1 to 253 letters, digits, '.', '_' or '-'");
+}
+
+/** What is wrong is told without the value, which may hold a password. */
+function readHttpsProxy(value: unknown, fail: Fail): HttpProxy | undefined {
+  if (value === undefined) return undefined;
+  const proxy = typeof value === "string" ? parseHttpProxy(value) : undefined;
+  return proxy ?? fail('"https_proxy" must be "http://host:port" or "http://user:password@host:port", percent-encoded');
+}
+
+/** Written as the environment variable of this name is: entries between commas or blanks. */
+function readNoProxy(value: unknown, fail: Fail): readonly ProxyException[] {
+  if (value === undefined) return [];
+  if (typeof value !== "string") return fail('"no_proxy" must be a text with commas between its entries');
+  const entries = value.split(/[\s,]+/).filter((entry) => entry !== "");
+  return entries.map(
+    (entry) =>
+      parseProxyException(entry) ??
+      fail(`"no_proxy" holds ${JSON.stringify(entry)}, which is neither a name, an address, a range nor "*"`),
+  );
 }
 
 function readWholeNumber(fields: Fields, name: string, fallback: number, max: number, fail: Fail): number {

@@ -18,6 +18,7 @@ import { readHostFacts } from "./host-facts.ts";
 import { hasIdentity, identityPath, prepareStateDir, storeIdentity } from "./identity.ts";
 import { describeError } from "./log.ts";
 import { OperatorError } from "./operator-error.ts";
+import { chooseProxy } from "./proxy/choose-proxy.ts";
 import { openChannel } from "./stream/channel.ts";
 import { describeFailure, failureText, type CallFailure } from "./stream/failure.ts";
 
@@ -42,7 +43,7 @@ export async function enroll(command: Command & { kind: "enroll" }, clock: Clock
   const roots = await loadRoots(config, configPath);
   await prepareStateDir(stateDir);
   const request = create(EnrollRequestSchema, { token, ...readHostFacts(config.hostname) });
-  const { hostId, credential } = await askServers(config.servers, roots, request, clock);
+  const { hostId, credential } = await askServers(config, roots, request, clock);
   await storeIdentity(stateDir, { hostId, credential });
   return hostId;
 }
@@ -99,14 +100,14 @@ async function saysTheSame(config: AgentConfig, command: Command & { kind: "enro
 }
 
 async function askServers(
-  servers: readonly string[],
+  config: AgentConfig,
   roots: Buffer,
   request: EnrollRequest,
   clock: Clock,
 ): Promise<EnrollResponse> {
   const problems: string[] = [];
-  for (const server of servers) {
-    const client = openChannel(server, roots);
+  for (const server of config.servers) {
+    const client = openChannel(server, roots, chooseProxy(config, server));
     try {
       const answer = await callEnroll(client, request, clock);
       if (answer.kind === "enrolled") return answer.response;

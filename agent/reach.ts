@@ -4,6 +4,7 @@ import type { Clock } from "./clock.ts";
 import type { AgentPaths } from "./command-line.ts";
 import { loadConfig, loadRoots } from "./config-file.ts";
 import { loadIdentity } from "./identity.ts";
+import { chooseProxy } from "./proxy/choose-proxy.ts";
 import { openChannel } from "./stream/channel.ts";
 
 const REACH_LIMIT_MS = 5_000;
@@ -17,7 +18,7 @@ export async function canReachServer(paths: AgentPaths, clock: Clock): Promise<b
   const config = await loadConfig(paths.configPath);
   const roots = await loadRoots(config, paths.configPath);
   await loadIdentity(paths.stateDir);
-  const clients = config.servers.map((server) => openChannel(server, roots));
+  const clients = config.servers.map((server) => openChannel(server, roots, chooseProxy(config, server)));
   const decided = new AbortController();
   try {
     const limit = clock.sleep(REACH_LIMIT_MS, decided.signal).then(() => false);

@@ -13,6 +13,8 @@ import type { Log } from "./log.ts";
 import { AGENT_PACKAGE, ownVersion } from "./own-version.ts";
 import { OWN_KEYS_SEQUENCE, OWN_ROOTS, OWN_SEQUENCE } from "./own-trust.ts";
 import { createSourcesPlatform } from "./sources-platform.ts";
+import { chooseProxy } from "./proxy/choose-proxy.ts";
+import { openChannel } from "./stream/channel.ts";
 import { HeadStart } from "./stream/head-start.ts";
 import { runSessionLoop } from "./stream/session-loop.ts";
 import { createTrustFile } from "./updater/trust-file.ts";
@@ -32,7 +34,8 @@ export async function runAgent(
   const config = await loadConfig(paths.configPath);
   const roots = await loadRoots(config, paths.configPath);
   const identity = await loadIdentity(paths.stateDir);
-  using headStart = new HeadStart(config.servers, roots);
+  const proxyTo = (server: string) => chooseProxy(config, server);
+  using headStart = new HeadStart(config.servers, (server) => openChannel(server, roots, proxyTo(server)));
   const version = ownVersion();
   const trust = await openTrust(paths.stateDir, log);
   const platform = openPlatform(paths, version, trust, clock);
@@ -69,6 +72,7 @@ export async function runAgent(
     {
       servers: config.servers,
       openChannel: (server) => headStart.openChannel(server),
+      proxyTo,
       credential: () => credentials.current,
       hello: () => createHello(facts, runner.hello(), trust),
       isUrgent: () => runner.isUrgent,

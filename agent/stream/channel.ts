@@ -1,5 +1,7 @@
 /** Opens the one TLS connection to a server that everything of a session uses. */
 import { Client, credentials, type ChannelOptions } from "@grpc/grpc-js";
+import { proxyAddress, type HttpProxy } from "../proxy/http-proxy.ts";
+import { TunnelCredentials } from "../proxy/tunnel-credentials.ts";
 
 /** *Units*: bytes. The largest message is a block of 1 MiB and its frame. */
 const MAX_MESSAGE_BYTES = 1024 * 1024 + 4096;
@@ -32,7 +34,13 @@ const OPTIONS: ChannelOptions = {
  *
  * @param server `host:port`; the certificate must name this host.
  * @param roots certificates to trust, in PEM, and no others.
+ * @param proxy to go through; it sees the server's name and encrypted bytes.
  */
-export function openChannel(server: string, roots: Buffer): Client {
-  return new Client(`dns:${server}`, credentials.createSsl(roots), OPTIONS);
+export function openChannel(server: string, roots: Buffer, proxy?: HttpProxy): Client {
+  const toServer = credentials.createSsl(roots);
+  if (proxy === undefined) return new Client(`dns:${server}`, toServer, OPTIONS);
+  return new Client(`dns:${proxyAddress(proxy)}`, new TunnelCredentials(toServer, proxy, server), {
+    ...OPTIONS,
+    "grpc.default_authority": server,
+  });
 }

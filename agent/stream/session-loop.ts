@@ -10,6 +10,7 @@ import { Metadata, type Client } from "@grpc/grpc-js";
 import type { Hello } from "../../gen/rollcall/v1/agent_pb.js";
 import type { Clock, Random } from "../clock.ts";
 import type { Log } from "../log.ts";
+import { proxyAddress, type HttpProxy } from "../proxy/http-proxy.ts";
 import { BACKOFF_LIMITS, choosePauseMs, type BackoffLimits } from "./backoff.ts";
 import { describeFailure, failureText, isTurnedAway } from "./failure.ts";
 import { knock } from "./knock.ts";
@@ -20,6 +21,8 @@ export interface SessionLoopOptions {
   /** `host:port`, in the order to try. */
   readonly servers: readonly string[];
   readonly openChannel: (server: string) => Client;
+  /** The proxy that the channels to a server go through. */
+  readonly proxyTo?: (server: string) => HttpProxy | undefined;
   /** Asked before each attempt, since it may be rotated. */
   readonly credential: () => string;
   /** Asked before each attempt, since it tells where an update stands. */
@@ -90,7 +93,8 @@ async function runRound(
   for (const server of options.servers) {
     if (signal.aborted) break;
     const startedAtMs = options.clock.monotonicMs();
-    options.log.info("connecting", { server });
+    const proxy = options.proxyTo?.(server);
+    options.log.info("connecting", { server, ...(proxy && { proxy: proxyAddress(proxy) }) });
     const end = isRetry
       ? await attemptIfAnswered(options, limits, server, signal)
       : await attempt(options, limits, server, signal);
@@ -120,7 +124,7 @@ async function attemptIfAnswered(
   signal: AbortSignal,
 ): Promise<SessionEnd> {
   try {
-    await knock(server, attemptLimitMs(options, limits), options.clock, signal);
+    await knock(server, options.proxyTo?.(server), attemptLimitMs(options, limits), options.clock, signal);
   } catch (error) {
     const failure = describeFailure(error);
     if (!signal.aborted) options.log.warn("connect_failed", { server, cause: failureText(failure) });

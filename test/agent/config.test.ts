@@ -17,6 +17,8 @@ describe("a configuration", () => {
       reserveBytes: 64 * 1024 * 1024,
       hostname: undefined,
       installRevision: 0,
+      httpsProxy: undefined,
+      noProxy: [],
     });
   });
 
@@ -28,8 +30,25 @@ describe("a configuration", () => {
       reserveBytes: 0,
       hostname: "web-1",
       installRevision: 3,
+      httpsProxy: undefined,
+      noProxy: [],
     });
     expect(parse({ servers, ca_file: "ca.pem" }).roots).toEqual({ kind: "file", path: "ca.pem" });
+  });
+
+  test("may name a proxy, and servers that are reached without it", () => {
+    const { httpsProxy, noProxy } = parse({
+      ...GOOD,
+      https_proxy: "http://me:secret@a:1",
+      no_proxy: "b, .c  10.0.0.0/8,",
+    });
+    expect(httpsProxy).toEqual({ host: "a", port: 1, credentials: "me:secret" });
+    expect(noProxy.map(({ kind }) => kind)).toEqual(["name", "name", "range"]);
+  });
+
+  test("with a proxy that is none is refused without repeating its password", () => {
+    const wrong = { ...GOOD, https_proxy: "ftp://me:secret@a:1" };
+    expect(() => parse(wrong)).toThrow(expect.objectContaining({ message: expect.not.stringContaining("secret") }));
   });
 
   test.each<[string, object, string]>([
@@ -50,6 +69,10 @@ describe("a configuration", () => {
     ["a negative reserve", { ...GOOD, reserve_bytes: -1 }, '"reserve_bytes"'],
     ["a reserve in words", { ...GOOD, reserve_bytes: "1 GB" }, '"reserve_bytes"'],
     ["half a revision", { ...GOOD, install_revision: 0.5 }, '"install_revision"'],
+    ["a proxy that speaks TLS", { ...GOOD, https_proxy: "https://a:1" }, '"https_proxy" must be "http://'],
+    ["a proxy that is no text", { ...GOOD, https_proxy: 7 }, '"https_proxy"'],
+    ["a list of exceptions", { ...GOOD, no_proxy: ["a"] }, '"no_proxy" must be a text'],
+    ["an exception that is none", { ...GOOD, no_proxy: "a, 10.0.0.0/33" }, '"no_proxy" holds "10.0.0.0/33"'],
     ["a hostname with a blank", { ...GOOD, hostname: "web 1" }, '"hostname"'],
     ["a list", [], "must be a JSON object"],
   ])("with %s is refused by name", (_, fields, words) => {
