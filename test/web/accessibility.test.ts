@@ -78,6 +78,8 @@ inChromium("every page", () => {
     async (name, address, ready) => {
       await using visitor = await dashboard.visit(address.replace("HOST", hostId));
       const { page } = visitor;
+      // Colours on their way from one theme to the other are no fault.
+      await page.emulateMedia({ reducedMotion: "reduce" });
       await untilLive(page);
       await page.locator("main").getByText(ready).first().waitFor();
       for (const [screen, size] of Object.entries(SCREENS)) {
