@@ -3,6 +3,7 @@ import { isIP, SocketAddress } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { isVersion } from "../gen/version.ts";
+import { HOSTS_TO_QUARANTINE } from "./domain/quarantine.ts";
 
 /** An address to listen on. */
 export interface ListenAddress {
@@ -42,6 +43,8 @@ export interface Config {
   /** The first admin of a server without users. */
   readonly firstAdmin: FirstAdminConfig | undefined;
   readonly delivery: DeliveryConfig;
+  /** Hosts on which an artifact rolls back before it is quarantined. */
+  readonly hostsToQuarantine: number;
   readonly databaseUrl: string | undefined;
   readonly tls: { readonly certPath: string; readonly keyPath: string } | undefined;
   readonly version: string | undefined;
@@ -67,6 +70,7 @@ const SETTINGS = [
   "public-url",
   "delivery-max-concurrent",
   "delivery-bytes-per-second",
+  "quarantine-hosts",
   "database-url",
   "tls-cert",
   "tls-key",
@@ -132,6 +136,12 @@ export function readConfig(argv: readonly string[], environment: Readonly<Record
         1_000_000_000_000,
       ),
     },
+    hostsToQuarantine: parseWhole(
+      "quarantine-hosts",
+      read("quarantine-hosts") ?? String(HOSTS_TO_QUARANTINE),
+      1,
+      10_000,
+    ),
     databaseUrl: read("database-url"),
     tls: certPath === undefined || keyPath === undefined ? undefined : { certPath, keyPath },
     version,

@@ -103,7 +103,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const identities = new HostIdentities(createIdentityStore(db, alertsChanged), credentialKey, random, (hostId) =>
     feed.hostChanged(hostId),
   );
-  const storeOptions = { replicaId, durations, alertsChanged };
+  const storeOptions = { replicaId, durations, hostsToQuarantine: config.hostsToQuarantine, alertsChanged };
   const reachPoint = createReachPoint(config.faultPoint);
   const wakeFleetLoop = (): void => fleetLoop.wake();
   const interpreter = {

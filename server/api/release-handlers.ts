@@ -15,6 +15,7 @@ export interface ReleasePort {
   importRelease(messages: AsyncIterable<ImportReleaseRequest>, signal: AbortSignal, actor: string): Promise<Release>;
   removeRelease(version: string, actor: string): Promise<void>;
   setTargetVersion(version: string, actor: string): Promise<Release>;
+  liftQuarantine(sha256: string, actor: string): Promise<void>;
 }
 
 /** What the handlers work with. */
@@ -23,7 +24,7 @@ export interface ReleaseParts {
   readonly listReleases: () => Promise<readonly Release[]>;
 }
 
-/** Releases: import, list, target, removal. */
+/** Releases: import, list, target, quarantine, removal. */
 export function createReleaseHandlers({ releases, listReleases }: ReleaseParts) {
   return {
     async importRelease(requests, context) {
@@ -33,6 +34,11 @@ export function createReleaseHandlers({ releases, listReleases }: ReleaseParts) 
 
     async removeRelease(request, context) {
       await releases.removeRelease(request.version, context.values.get(callerKey).name);
+      return {};
+    },
+
+    async liftQuarantine(request, context) {
+      await releases.liftQuarantine(request.sha256, context.values.get(callerKey).name);
       return {};
     },
 
@@ -58,6 +64,7 @@ function toWireRelease(release: Release): WireRelease {
       sizeBytes: BigInt(artifact.sizeBytes),
       sha256: artifact.sha256,
       quarantined: artifact.isQuarantined,
+      rolledBackHosts: artifact.rolledBackHosts,
     })),
     target: release.isTarget,
     keyId: release.keyId,

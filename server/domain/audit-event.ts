@@ -30,7 +30,9 @@ export type AuditAction =
   | "release.imported"
   | "release.removed"
   | "release.keys_changed"
-  | "release.target_changed";
+  | "release.target_changed"
+  | "release.quarantined"
+  | "release.quarantine_lifted";
 
 /** One entry, written in the transaction of the change it tells of. */
 export interface NewAuditEvent {

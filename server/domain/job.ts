@@ -36,6 +36,8 @@ export interface NewJob {
   readonly fromVersion: string;
   readonly toVersion: string;
   readonly manifestSha256: Uint8Array;
+  /** What the host is to run: lower-case hex. */
+  readonly artifactSha256: string;
   readonly ignoreQuarantine: boolean;
   readonly fleetUpdateId: FleetUpdateId | null;
   readonly requestedBy: string;

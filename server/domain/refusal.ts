@@ -30,6 +30,7 @@ export type RefusalReason =
   | "release_known"
   | "release_in_use"
   | "below_sequence_floor"
+  | "artifact_unknown"
   | "user_unknown"
   | "username_taken"
   | "last_admin"

@@ -23,4 +23,6 @@ export interface ReleaseArtifact {
   /** Lower-case hex. */
   readonly sha256: string;
   readonly isQuarantined: boolean;
+  /** Hosts that count against it. */
+  readonly rolledBackHosts: number;
 }

@@ -1,6 +1,7 @@
 /** What releases ask of the rest of the server. */
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { HostId } from "../domain/ids.ts";
+import type { LiftedQuarantine } from "../domain/quarantine.ts";
 import type { Release } from "../domain/release.ts";
 import type { Delivery } from "../stream/ports.ts";
 import type { SignedKeySet, TrustedKeySet } from "./check-documents.ts";
@@ -40,6 +41,8 @@ export interface ReleaseTransaction {
   ): Promise<{ readonly sequence: number; readonly permittedFloor: number } | undefined>;
   /** Hosts whose sequence floor is above what this release may have. */
   findRefusingHosts(sequence: number, permittedFloor: number, limit: number): Promise<RefusingHosts>;
+  /** *Shape*: `undefined` for an artifact that is not quarantined, "unknown" for one that never was known. */
+  liftQuarantine(sha256: string): Promise<LiftedQuarantine | "unknown" | undefined>;
   writeAuditEvent(event: NewAuditEvent): Promise<void>;
 }
 

@@ -88,6 +88,28 @@ export class ReleaseCatalog implements DeliverySource {
     for (const change of aside) await change.finish();
   }
 
+  /**
+   * Lets a quarantined artifact be sent again. Asked twice, answered alike.
+   *
+   * *Throws* RefusedError (artifact_unknown).
+   */
+  async liftQuarantine(sha256: string, actor: string): Promise<void> {
+    await this.#parts.store.transaction(async (tx) => {
+      const lifted = await tx.liftQuarantine(sha256);
+      if (lifted === "unknown") {
+        const sentence = `There is no artifact whose sha256 is ${sha256}. Nothing was changed.`;
+        throw new RefusedError("artifact_unknown", sentence, { sha256 });
+      }
+      if (lifted === undefined) return;
+      await tx.writeAuditEvent({
+        actor,
+        action: "release.quarantine_lifted",
+        cause: "a quarantine was lifted",
+        details: { package: AGENT_PACKAGE, sha256, hosts: lifted.hosts },
+      });
+    });
+  }
+
   /** *Throws* RefusedError (release_unknown). */
   async get(version: string): Promise<Release> {
     const release = (await this.#list()).find((candidate) => candidate.version === version);

@@ -35,6 +35,10 @@ export class ReleaseDesk {
     await this.#parts.catalog.remove(version, actor);
   }
 
+  async liftQuarantine(sha256: string, actor: string): Promise<void> {
+    await this.#parts.catalog.liftQuarantine(sha256, actor);
+  }
+
   async setTargetVersion(version: string, actor: string): Promise<Release> {
     const release = await this.#parts.catalog.setTargetVersion(version, actor);
     this.#parts.targetChanged();

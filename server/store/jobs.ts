@@ -31,6 +31,7 @@ export async function insertJob(
       from_version: job.fromVersion,
       to_version: job.toVersion,
       manifest_sha256: Buffer.from(job.manifestSha256),
+      artifact_sha256: job.artifactSha256,
       state: "dispatched",
       details: "{}",
       ignore_quarantine: job.ignoreQuarantine,

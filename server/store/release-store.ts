@@ -6,6 +6,7 @@ import { writeAuditEvent } from "./audit-events.ts";
 import { answered } from "./away.ts";
 import { findRefusingHosts } from "./hosts.ts";
 import { findKeySet, saveKeySet, type NewKeySet } from "./key-sets.ts";
+import { liftQuarantine } from "./quarantine.ts";
 import { findReleaseFiles } from "./release-files.ts";
 import { lockReleases, lockReleaseUse, removeRelease, wasRemoved } from "./release-removal.ts";
 import {
@@ -53,6 +54,7 @@ function bindTransaction(tx: Transaction<Db>) {
       chooseTargetVersion(tx, packageName, version, chosenBy),
     findRefusingHosts: (sequence: number, permittedFloor: number, limit: number) =>
       findRefusingHosts(tx, sequence, permittedFloor, limit),
+    liftQuarantine: (sha256: string) => liftQuarantine(tx, sha256),
     writeAuditEvent: (event: NewAuditEvent) => writeAuditEvent(tx, event),
   };
 }

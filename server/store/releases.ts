@@ -261,6 +261,13 @@ export async function listReleases(db: Executor, packageName: string): Promise<r
     .selectFrom("release_artifacts")
     .leftJoin("quarantined_artifacts", "quarantined_artifacts.sha256", "release_artifacts.sha256")
     .select(["version", "platform", "size_bytes", "release_artifacts.sha256", "quarantined_at"])
+    .select((row) =>
+      row
+        .selectFrom("artifact_rollbacks")
+        .select(sql<bigint>`count(*)`.as("hosts"))
+        .whereRef("artifact_rollbacks.sha256", "=", "release_artifacts.sha256")
+        .as("rolled_back_hosts"),
+    )
     .where("package", "=", packageName)
     .orderBy("platform")
     .execute();
@@ -282,6 +289,7 @@ export async function listReleases(db: Executor, packageName: string): Promise<r
         sizeBytes: Number(artifact.size_bytes),
         sha256: artifact.sha256,
         isQuarantined: artifact.quarantined_at !== null,
+        rolledBackHosts: Number(artifact.rolled_back_hosts ?? 0),
       })),
   }));
 }

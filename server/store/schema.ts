@@ -130,6 +130,14 @@ export interface QuarantinedArtifactsTable {
   quarantined_at: Generated<Date>;
 }
 
+/** A host on which an artifact was put in place and did not hold. */
+export interface ArtifactRollbacksTable {
+  sha256: string;
+  host_id: HostId;
+  job_id: JobId;
+  rolled_back_at: Generated<Date>;
+}
+
 export interface JobsTable {
   id: JobId;
   host_id: HostId;
@@ -156,6 +164,8 @@ export interface JobsTable {
   /** Bytes of blocks that were sent for it, as they went on the wire. */
   bytes_delivered: Generated<bigint>;
   bytes_saved: Generated<bigint>;
+  /** Null for a job from before artifacts were noted, whose release is gone. */
+  artifact_sha256: string | null;
 }
 
 export interface AuditEventsTable {
@@ -250,6 +260,7 @@ export interface Db extends AccountTables {
   key_sets: KeySetsTable;
   target_versions: TargetVersionsTable;
   quarantined_artifacts: QuarantinedArtifactsTable;
+  artifact_rollbacks: ArtifactRollbacksTable;
   jobs: JobsTable;
   audit_events: AuditEventsTable;
   audit_seals: AuditSealsTable;

@@ -20,6 +20,7 @@ import {
 import { renewWaitingJobs } from "./deliveries.ts";
 import { lockDispatchFacts, removeHost } from "./hosts.ts";
 import { insertJob, isOwnJob, lockJob, lockOpenJob, saveJobState } from "./jobs.ts";
+import { noteRollback } from "./quarantine.ts";
 import { findTargetVersion } from "./releases.ts";
 import type { Db } from "./schema.ts";
 import { recordAdoption } from "./version-adoption.ts";
@@ -41,6 +42,8 @@ const DUE_JOBS_A_TICK = 200;
 export interface UpdateStoreOptions {
   readonly replicaId: ReplicaId;
   readonly durations: Durations;
+  /** Hosts on which an artifact rolls back before it is quarantined. */
+  readonly hostsToQuarantine: number;
   /** Told of alerts once the transaction that changed them is committed. */
   readonly alertsChanged: (ids: readonly string[]) => void;
 }
@@ -84,6 +87,7 @@ export function bindUpdateTransaction(tx: Transaction<Db>, options: UpdateStoreO
     lockJob: (jobId: string) => lockJob(tx, jobId as JobId),
     saveJobState: (jobId: JobId, state: JobState, isProgress: boolean) =>
       saveJobState(tx, jobId, state, isProgress ? durations.progressDeadlineMs : undefined),
+    noteRollback: (jobId: JobId) => noteRollback(tx, jobId, options.hostsToQuarantine),
     claimDueJobs: (window: ClockWindow) => claimDueJobs(tx, window, DUE_JOBS_A_TICK),
     writeAuditEvent: (event: NewAuditEvent) => writeAuditEvent(tx, event),
     raiseAlert: async (alert: NewAlert) => {

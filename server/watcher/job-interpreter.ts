@@ -49,7 +49,23 @@ export async function applyJobEvent(
   if ("reason" in stored.state) {
     await tx.raiseAlert({ kind: "update_failed", hostId: job.hostId, jobId: job.id, reason: stored.state.reason });
   }
+  if (stored.state.name === "rolled_back") await countRollback(tx, stored);
   return { job: stored, effects: step.effects, isChanged: true };
+}
+
+async function countRollback(tx: UpdateTransaction, job: Job): Promise<void> {
+  const quarantine = await tx.noteRollback(job.id);
+  if (quarantine === undefined) return;
+  const { sha256, hosts } = quarantine;
+  await tx.writeAuditEvent({
+    actor: "rollcall",
+    action: "release.quarantined",
+    hostId: job.hostId,
+    jobId: job.id,
+    fleetUpdateId: job.fleetUpdateId,
+    cause: `it rolled back on ${hosts === 1 ? "one host" : `${hosts} hosts`}`,
+    details: { package: job.package, version: job.toVersion, sha256, hosts },
+  });
 }
 
 /** Writes what happened to a job into the audit log. */

@@ -9,6 +9,7 @@ import type { PackageVersion } from "../domain/host.ts";
 import type { FleetUpdateId, HostId, JobId, SessionEpoch } from "../domain/ids.ts";
 import type { Job, NewJob } from "../domain/job.ts";
 import type { JobState } from "../domain/job-state.ts";
+import type { NewQuarantine } from "../domain/quarantine.ts";
 
 /** The durable side of updates. */
 export interface UpdateStore {
@@ -35,6 +36,8 @@ export interface UpdateTransaction {
   lockJob(jobId: string): Promise<Job | undefined>;
   /** Progress gives the job its full time again. */
   saveJobState(jobId: JobId, state: JobState, isProgress: boolean): Promise<Job>;
+  /** Counts a job that rolled back against its artifact. The quarantine, if that brought one about. */
+  noteRollback(jobId: JobId): Promise<NewQuarantine | undefined>;
   claimDueJobs(window: {
     readonly from: Date;
     readonly to: Date;

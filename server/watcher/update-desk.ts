@@ -46,12 +46,14 @@ export class UpdateDesk {
       fromVersion: facts.agentVersion,
       toVersion: facts.targetVersion ?? "",
       manifestSha256: facts.manifestSha256 ?? new Uint8Array(),
+      artifactSha256: facts.artifactSha256 ?? "",
       ignoreQuarantine: request.ignoreQuarantine,
       fleetUpdateId: request.fleetUpdateId,
       requestedBy: request.requestedBy,
     });
-    const cause =
+    const asked =
       request.fleetUpdateId === null ? "an update of this host was asked for" : "its turn in a fleet update";
+    const cause = facts.isQuarantined ? `${asked}, although its artifact is quarantined` : asked;
     await writeJobAudit(tx, written, "host.update_dispatched", { actor: request.requestedBy, cause });
     return written;
   }
@@ -122,7 +124,7 @@ function sentenceOf(refusal: DispatchRefusal): string {
     case "below_sequence_floor":
       return `The host would refuse ${refusal.version}: it takes nothing below the sequence ${refusal.floor}.`;
     case "quarantined":
-      return "The artifact is quarantined because it rolled back on other hosts.";
+      return "The artifact is quarantined because it rolled back on other hosts; an admin can lift that, or ignore it for one host.";
     case "identity_duplicated":
       return "Two machines use this host's credential; enrol one of them again.";
   }

@@ -40,6 +40,7 @@ const REASONS: Readonly<Record<RefusalReason, Refusal_Reason>> = {
   release_known: Refusal_Reason.RELEASE_KNOWN,
   release_in_use: Refusal_Reason.RELEASE_IN_USE,
   below_sequence_floor: Refusal_Reason.BELOW_SEQUENCE_FLOOR,
+  artifact_unknown: Refusal_Reason.ARTIFACT_UNKNOWN,
   user_unknown: Refusal_Reason.USER_UNKNOWN,
   username_taken: Refusal_Reason.USERNAME_TAKEN,
   last_admin: Refusal_Reason.LAST_ADMIN,

@@ -63,7 +63,14 @@ test("deliveries have 64 places and no limit of bytes a second unless something 
   });
 });
 
+test("an artifact is quarantined by two hosts unless something else is asked for", () => {
+  expect(readConfig([], {}).hostsToQuarantine).toBe(2);
+  expect(readConfig([], { ROLLCALL_QUARANTINE_HOSTS: "5" }).hostsToQuarantine).toBe(5);
+  expect(readConfig(["--quarantine-hosts", "1"], {}).hostsToQuarantine).toBe(1);
+});
+
 test.each([
+  [{ ROLLCALL_QUARANTINE_HOSTS: "0" }, /ROLLCALL_QUARANTINE_HOSTS must be a whole number from 1/],
   [{ ROLLCALL_DELIVERY_MAX_CONCURRENT: "0" }, /ROLLCALL_DELIVERY_MAX_CONCURRENT must be a whole number from 1/],
   [{ ROLLCALL_DELIVERY_MAX_CONCURRENT: "1e3" }, /ROLLCALL_DELIVERY_MAX_CONCURRENT/],
   [{ ROLLCALL_DELIVERY_BYTES_PER_SECOND: "-1" }, /ROLLCALL_DELIVERY_BYTES_PER_SECOND must be a whole number from 0/],

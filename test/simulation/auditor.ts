@@ -10,6 +10,7 @@ import type { HostId, JobId } from "../../server/domain/ids.ts";
 import { isOpen } from "../../server/domain/job-state.ts";
 import type { Finished, FleetRow, JobRow, MemoryDatabase, RowChange } from "./memory-database.ts";
 import { holdsLease } from "./memory-fleets.ts";
+import { isQuarantined } from "./memory-updates.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** How much too early a deadline may seem: what a clock may jump by without being noticed. */
@@ -136,6 +137,8 @@ export class Auditor {
     this.#keepDue(key, before, after, changes);
     if (job.state.name === "succeeded") this.#reviewSuccess(after);
     if (job.state.name === "rolled_back") this.note("a job is rolled back");
+    if (job.state.name === "rolled_back" && isQuarantined(this.#db, job.toVersion))
+      this.note("a version is quarantined");
     if ("reason" in job.state) this.note(`a job fails: ${job.state.reason}`);
   }
 
@@ -145,6 +148,7 @@ export class Auditor {
     if (job.fleetUpdateId === null) return;
     const fleet = this.#db.read("fleets", job.fleetUpdateId);
     if (fleet?.update.state !== "running") this.object(`a dispatch after the fleet update is ${fleet?.update.state}`);
+    if (isQuarantined(this.#db, job.toVersion)) this.object("a fleet update sends what is quarantined");
     if (job.toVersion !== fleet?.update.toVersion) this.object(`a dispatch of ${job.toVersion}, which was not frozen`);
   }
 

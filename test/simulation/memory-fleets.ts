@@ -7,7 +7,7 @@ import type { FleetSnapshot, PlannedHost } from "../../server/domain/plan-fleet-
 import type { UpdateTransaction } from "../../server/watcher/ports.ts";
 import type { ChosenHost, FleetTransaction } from "../../server/worker/ports.ts";
 import type { FleetRow, HostRow, MemoryDatabase, PlaceRow, TransactionNotes } from "./memory-database.ts";
-import { isOnline } from "./memory-updates.ts";
+import { isOnline, isQuarantined } from "./memory-updates.ts";
 
 const LEASE = "fleet_updates";
 
@@ -153,7 +153,7 @@ function refusalOf(db: MemoryDatabase, { hostId }: PlaceRow, toVersion: string):
       targetVersion: toVersion,
       openJobId: db.openJob(hostId)?.job.id,
       artifactSha256: host.arch === "x64" && db.findManifest(toVersion) ? "ab".repeat(32) : undefined,
-      isQuarantined: false,
+      isQuarantined: isQuarantined(db, toVersion),
       sequenceFloor: 0,
       greatestFloor: undefined,
     },

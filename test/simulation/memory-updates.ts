@@ -5,12 +5,21 @@ import { platformOf } from "../../server/domain/host.ts";
 import type { HostId, JobId, ReplicaId, SessionEpoch } from "../../server/domain/ids.ts";
 import type { Job, NewJob } from "../../server/domain/job.ts";
 import { isOpen, type JobState } from "../../server/domain/job-state.ts";
+import { HOSTS_TO_QUARANTINE } from "../../server/domain/quarantine.ts";
 import type { SessionFacts, UpdateTransaction } from "../../server/watcher/ports.ts";
 import type { HostRow, JobRow, MemoryDatabase, TransactionNotes } from "./memory-database.ts";
 
 /** True while the host counts as online. */
 export function isOnline(db: MemoryDatabase, host: HostRow): boolean {
   return host.offlineAtMs === null || host.offlineAtMs > db.nowMs;
+}
+
+/** True once a version rolled back on as many committed hosts as it takes. */
+export function isQuarantined(db: MemoryDatabase, version: string): boolean {
+  const hosts = [...db.rows("jobs")]
+    .filter(({ job }) => job.state.name === "rolled_back" && job.committedAt !== null && job.toVersion === version)
+    .map(({ job }) => job.hostId);
+  return new Set(hosts).size >= HOSTS_TO_QUARANTINE;
 }
 
 /** The questions of one transaction. */
@@ -34,7 +43,7 @@ export function updateQuestions(
         targetVersion,
         openJobId: db.openJob(hostId)?.job.id,
         artifactSha256: manifestSha256 && host.arch === "x64" ? "ab".repeat(32) : undefined,
-        isQuarantined: false,
+        isQuarantined: isQuarantined(db, targetVersion ?? ""),
         sequenceFloor: 0,
         greatestFloor: undefined,
         manifestSha256,
@@ -63,6 +72,7 @@ export function updateQuestions(
     lockOpenJob: async (hostId) => db.openJob(hostId)?.job,
     lockJob: async (jobId) => db.read("jobs", jobId)?.job,
     saveJobState: async (jobId, state, isProgress) => saveJobState(db, jobId, state, isProgress, durations),
+    noteRollback: async () => undefined,
     claimDueJobs: async (window) => claimDueJobs(db, window),
     writeAuditEvent: async () => undefined,
     raiseAlert: async (alert) => raiseAlert(db, alert),

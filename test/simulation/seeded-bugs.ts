@@ -37,6 +37,11 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     symptom: /a dispatch after|touched after the end/,
   },
   {
+    name: "a dispatch that does not look for a quarantine",
+    options: { sabotage: withFleets(forgetQuarantine) },
+    symptom: /sends what is quarantined/,
+  },
+  {
     name: "deadlines that do not move with a clock that jumped",
     options: {
       sabotage: (parts) => ({ ...parts, deadlines: { ...parts.deadlines, absorbClockJump: async () => undefined } }),
@@ -81,6 +86,27 @@ function goOnAfterTheEnd(fleets: FleetStore): FleetStore {
       const snapshot = await fleets.loadSnapshot(id);
       if (snapshot === undefined || snapshot.state === "running") return snapshot;
       return { ...snapshot, state: "running", failures: 0, lastFailure: undefined };
+    },
+  };
+}
+
+function forgetQuarantine(fleets: FleetStore): FleetStore {
+  const careless = withTransactions(fleets, (tx) => ({
+    ...tx,
+    lockDispatchFacts: async (hostId, toVersion) => {
+      const facts = await tx.lockDispatchFacts(hostId, toVersion);
+      return facts && { ...facts, isQuarantined: false };
+    },
+  }));
+  return {
+    ...careless,
+    loadSnapshot: async (id) => {
+      const snapshot = await fleets.loadSnapshot(id);
+      if (snapshot === undefined) return undefined;
+      const hosts = snapshot.hosts.map((host) =>
+        host.refusal?.reason === "quarantined" ? { ...host, refusal: undefined } : host,
+      );
+      return { ...snapshot, hosts };
     },
   };
 }

@@ -30,6 +30,7 @@ const SOMETIMES = [
   "a job fails: agent_restarted",
   "a job fails: agent_lost",
   "a job fails: no_progress",
+  "a version is quarantined",
   "a download is resumed",
   "a write is fenced off",
   "an old session is void",

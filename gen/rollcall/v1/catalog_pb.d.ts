@@ -35,9 +35,20 @@ export declare type ReleaseArtifact = Message<"rollcall.v1.ReleaseArtifact"> & {
   sha256: string;
 
   /**
+   * It rolled back on too many hosts: fleet updates do not send it, and a single
+   * update only when it is told to.
+   *
    * @generated from field: bool quarantined = 4;
    */
   quarantined: boolean;
+
+  /**
+   * Hosts that were told to restart into it and went back, since a quarantine of it
+   * was lifted last.
+   *
+   * @generated from field: uint32 rolled_back_hosts = 5;
+   */
+  rolledBackHosts: number;
 };
 
 /**
@@ -424,6 +435,36 @@ export declare type RemoveReleaseResponse = Message<"rollcall.v1.RemoveReleaseRe
 export declare const RemoveReleaseResponseSchema: GenMessage<RemoveReleaseResponse>;
 
 /**
+ * @generated from message rollcall.v1.LiftQuarantineRequest
+ */
+export declare type LiftQuarantineRequest = Message<"rollcall.v1.LiftQuarantineRequest"> & {
+  /**
+   * Of the artifact, in lower-case hex.
+   *
+   * @generated from field: string sha256 = 1;
+   */
+  sha256: string;
+};
+
+/**
+ * Describes the message rollcall.v1.LiftQuarantineRequest.
+ * Use `create(LiftQuarantineRequestSchema)` to create a new message.
+ */
+export declare const LiftQuarantineRequestSchema: GenMessage<LiftQuarantineRequest>;
+
+/**
+ * @generated from message rollcall.v1.LiftQuarantineResponse
+ */
+export declare type LiftQuarantineResponse = Message<"rollcall.v1.LiftQuarantineResponse"> & {
+};
+
+/**
+ * Describes the message rollcall.v1.LiftQuarantineResponse.
+ * Use `create(LiftQuarantineResponseSchema)` to create a new message.
+ */
+export declare const LiftQuarantineResponseSchema: GenMessage<LiftQuarantineResponse>;
+
+/**
  * @generated from message rollcall.v1.GetDeliveryRequest
  */
 export declare type GetDeliveryRequest = Message<"rollcall.v1.GetDeliveryRequest"> & {
@@ -590,6 +631,13 @@ export declare type CreateEnrollmentTokenResponse = Message<"rollcall.v1.CreateE
    * @generated from field: google.protobuf.Timestamp expires_at = 3;
    */
   expiresAt?: Timestamp | undefined;
+
+  /**
+   * What to run, as root, on the machine that is to become a host. It holds the token.
+   *
+   * @generated from field: string install_command = 4;
+   */
+  installCommand: string;
 };
 
 /**

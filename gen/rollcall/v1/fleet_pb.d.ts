@@ -10,7 +10,7 @@ import type { Host, HostCounts, Job } from "./model_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { CancelFleetUpdateRequestSchema, CancelFleetUpdateResponseSchema, FleetUpdate, GetFleetUpdateRequestSchema, GetFleetUpdateResponseSchema, ListFleetUpdatesRequestSchema, ListFleetUpdatesResponseSchema, StartFleetUpdateRequestSchema, StartFleetUpdateResponseSchema } from "./rollout_pb.js";
 import type { AcknowledgeAlertRequestSchema, AcknowledgeAlertResponseSchema, Alert, ListAlertsRequestSchema, ListAlertsResponseSchema, ListAuditEventsRequestSchema, ListAuditEventsResponseSchema } from "./attention_pb.js";
-import type { CreateEnrollmentTokenRequestSchema, CreateEnrollmentTokenResponseSchema, GetDeliveryRequestSchema, GetDeliveryResponseSchema, ImportReleaseRequestSchema, ImportReleaseResponseSchema, ListEnrollmentTokensRequestSchema, ListEnrollmentTokensResponseSchema, ListReleasesRequestSchema, ListReleasesResponseSchema, ListVersionAdoptionRequestSchema, ListVersionAdoptionResponseSchema, RemoveReleaseRequestSchema, RemoveReleaseResponseSchema, RevokeEnrollmentTokenRequestSchema, RevokeEnrollmentTokenResponseSchema, SetTargetVersionRequestSchema, SetTargetVersionResponseSchema } from "./catalog_pb.js";
+import type { CreateEnrollmentTokenRequestSchema, CreateEnrollmentTokenResponseSchema, GetDeliveryRequestSchema, GetDeliveryResponseSchema, ImportReleaseRequestSchema, ImportReleaseResponseSchema, LiftQuarantineRequestSchema, LiftQuarantineResponseSchema, ListEnrollmentTokensRequestSchema, ListEnrollmentTokensResponseSchema, ListReleasesRequestSchema, ListReleasesResponseSchema, ListVersionAdoptionRequestSchema, ListVersionAdoptionResponseSchema, RemoveReleaseRequestSchema, RemoveReleaseResponseSchema, RevokeEnrollmentTokenRequestSchema, RevokeEnrollmentTokenResponseSchema, SetTargetVersionRequestSchema, SetTargetVersionResponseSchema } from "./catalog_pb.js";
 
 /**
  * Describes the file rollcall/v1/fleet.proto.
@@ -637,6 +637,16 @@ export declare const FleetService: GenService<{
     methodKind: "unary";
     input: typeof RemoveReleaseRequestSchema;
     output: typeof RemoveReleaseResponseSchema;
+  },
+  /**
+   * Lets an artifact be sent again, and forgets the hosts on which it rolled back.
+   *
+   * @generated from rpc rollcall.v1.FleetService.LiftQuarantine
+   */
+  liftQuarantine: {
+    methodKind: "unary";
+    input: typeof LiftQuarantineRequestSchema;
+    output: typeof LiftQuarantineResponseSchema;
   },
   /**
    * @generated from rpc rollcall.v1.FleetService.GetDelivery

@@ -615,6 +615,11 @@ export enum Refusal_Reason {
   BELOW_SEQUENCE_FLOOR = 30,
 
   /**
+   * @generated from enum value: REASON_ARTIFACT_UNKNOWN = 31;
+   */
+  ARTIFACT_UNKNOWN = 31,
+
+  /**
    * From here on: people, sessions and API tokens.
    *
    * @generated from enum value: REASON_USER_UNKNOWN = 50;

@@ -5,6 +5,7 @@ import * as fleetUpdates from "./0003-fleet-updates.ts";
 import * as signedReleases from "./0004-signed-releases.ts";
 import * as accountPages from "./0005-account-pages.ts";
 import * as auditSeals from "./0006-audit-seals.ts";
+import * as quarantine from "./0007-quarantine.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -14,4 +15,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0004-signed-releases": signedReleases,
   "0005-account-pages": accountPages,
   "0006-audit-seals": auditSeals,
+  "0007-quarantine": quarantine,
 };

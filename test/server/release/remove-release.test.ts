@@ -137,6 +137,7 @@ test("a removal waits for a job that is just being written, and then sees it", a
       fromVersion: OLD_VERSION,
       toVersion: "3.0.0",
       manifestSha256: facts?.manifestSha256 ?? new Uint8Array(),
+      artifactSha256: facts?.artifactSha256 ?? "",
       ignoreQuarantine: false,
       fleetUpdateId: null,
       requestedBy: "test",

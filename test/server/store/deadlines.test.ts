@@ -20,6 +20,7 @@ async function addJob({ db }: TestDatabase): Promise<JobId> {
     fromVersion: "1",
     toVersion: "2",
     manifestSha256: new Uint8Array(32),
+    artifactSha256: "ab".repeat(32),
   };
   await insertJob(db, { ...job, ignoreQuarantine: false, fleetUpdateId: null, requestedBy: "test" }, TIMES);
   return id;

@@ -27,6 +27,7 @@ async function addJob(database: TestDatabase, state: JobState, leftMs = 1_000, a
       fromVersion: "1",
       toVersion: "2",
       manifestSha256: new Uint8Array(32),
+      artifactSha256: "ab".repeat(32),
       ignoreQuarantine: false,
       fleetUpdateId: null,
       requestedBy: "test",
