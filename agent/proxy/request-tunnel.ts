@@ -77,7 +77,8 @@ function explainAnswer(answer: string, proxy: HttpProxy, server: string): string
   if (status === undefined || !answer.endsWith(END_OF_HEAD)) return `${name} does not answer as an HTTP proxy does`;
   if (status.startsWith("2")) return undefined;
   const words = oneLine(`${status} ${phrase}`, 80).trim();
-  if (status !== "407") return `${name} does not let this host through to ${server}: ${words}`;
+  // Only 407 is right here, but there are proxies that say 401.
+  if (status !== "407" && status !== "401") return `${name} does not let this host through to ${server}: ${words}`;
   return proxy.credentials === undefined
     ? `${name} wants a user and a password in "https_proxy": ${words}`
     : `${name} refuses the user and the password in "https_proxy": ${words}`;

@@ -48,7 +48,8 @@ describe("a configuration", () => {
 
   test("with a proxy that is none is refused without repeating its password", () => {
     const wrong = { ...GOOD, https_proxy: "ftp://me:secret@a:1" };
-    expect(() => parse(wrong)).toThrow(expect.objectContaining({ message: expect.not.stringContaining("secret") }));
+    expect(() => parse(wrong)).toThrow('"https_proxy"');
+    expect(() => parse(wrong)).not.toThrow("secret");
   });
 
   test.each<[string, object, string]>([

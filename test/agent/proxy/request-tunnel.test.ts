@@ -104,6 +104,12 @@ test.each<[string, (peer: Socket) => void, string | undefined, string]>([
     "me:secret",
     ' refuses the user and the password in "https_proxy": 407 No',
   ],
+  [
+    "that means 407 and says 401",
+    say("HTTP/1.0 401 Unauthorized\r\n\r\n"),
+    "me:secret",
+    ' refuses the user and the password in "https_proxy": 401 Unauthorized',
+  ],
   ["that is none", say("220 mail.example ESMTP\r\n\r\n"), "me:secret", " does not answer as an HTTP proxy does"],
   ["that ends in its answer", say("HTTP/1.1 200 OK\r\n"), undefined, " closed the connection without an answer"],
   ["that breaks the connection", (peer) => void peer.resetAndDestroy(), "me:secret", ": read ECONNRESET"],

@@ -185,7 +185,7 @@ test("a host enrols through the proxy of its configuration", async () => {
   proxy.refusal = "403 Forbidden";
   const refused = enroll({ ...command, force: false }, new FakeClock());
   await expect(refused).rejects.toThrow(`the proxy 127.0.0.1:${proxy.port} does not let this host through`);
-  await expect(refused).rejects.toThrow(expect.objectContaining({ message: expect.not.stringContaining(PASSWORD) }));
+  await expect(refused).rejects.not.toThrow(PASSWORD);
   proxy.refusal = undefined;
   expect(await enroll({ ...command, force: false }, new FakeClock())).toBe("host-1");
   expect((await loadIdentity(stateDir)).credential).toBe("credential-1");
@@ -208,4 +208,4 @@ test("--reach goes the way of the configuration, whatever proxy the environment 
   expect(proxy.requests).toEqual([]);
   expect(await reach("proxied.json", "http://127.0.0.1:1")).toEqual(reached);
   expect(proxy.requests).toHaveLength(1);
-});
+}, 60_000);

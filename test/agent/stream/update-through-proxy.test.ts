@@ -31,4 +31,4 @@ test("a built agent is updated through a proxy: its stream, its blocks and its s
   expect(job.bytesDelivered).toBeGreaterThan(50_000n);
   expect(proxy.requests[0]?.bytesDown).toBeGreaterThan(Number(job.bytesDelivered));
   expect(proxy.requests.slice(1)).toMatchObject([{ server: fleet.server.agents }]);
-}, 120_000);
+}, 240_000);
