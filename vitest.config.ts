@@ -8,7 +8,7 @@ export default defineConfig({
     exclude:
       process.env["ROLLCALL_TEST_HOSTS"] === "yes"
         ? []
-        : ["test/hosts/hosts.test.ts", "test/hosts/server-unit.test.ts"],
+        : ["test/hosts/hosts.test.ts", "test/hosts/install.test.ts", "test/hosts/server-unit.test.ts"],
     globalSetup: ["test/support/global-database.ts"],
     pool: "forks",
     sequence: { sequencer: LongestFirst },

@@ -246,6 +246,19 @@ export function certificateNames(config: Config, hostname: string): readonly str
   ];
 }
 
+/**
+ * `host:port` where agents reach this server. Unless somebody said, the listener's own address; where that is none,
+ * the name under which somebody reached the web listener, if the agents' certificate holds it too.
+ */
+export function agentAddresses(config: Config, port: number, webHostname: string, hostname: string): readonly string[] {
+  if (config.agentUrls.length > 0) return config.agentUrls;
+  const { host } = config.agentListen;
+  const reached = unbracketed(webHostname);
+  const shared = certificateNames(config, hostname).includes(reached) ? reached : hostname;
+  const name = isWildcard(host) ? shared : host;
+  return [name.includes(":") ? `[${name}]:${port}` : `${name}:${port}`];
+}
+
 /** The names that requests to the web listener may call it by, as they stand in a URL. */
 export function webHostnames(config: Config, hostname: string): ReadonlySet<string> {
   const { host } = config.webListen;

@@ -11,7 +11,7 @@ import { createWebHandler, UPLOAD_PATHS, WEB_SERVICES } from "./api/web-handler.
 import { listenForWeb } from "./api/web-listener.ts";
 import { AuditSealer } from "./audit/audit-sealer.ts";
 import { systemClock as clock, systemRandom as random } from "./clock-system.ts";
-import { certificateNames, isWebTls, webHostnames, type Config } from "./config.ts";
+import { agentAddresses, certificateNames, isWebTls, webHostnames, type Config } from "./config.ts";
 import { openConfiguredDatabase } from "./database.ts";
 import { BlockStore } from "./delivery/block-store.ts";
 import { DEFAULT_DURATIONS, type Durations } from "./domain/durations.ts";
@@ -19,6 +19,7 @@ import type { HostId } from "./domain/ids.ts";
 import type { Job } from "./domain/job.ts";
 import { createReachPoint } from "./fault-points.ts";
 import { HostIdentities } from "./identity/host-identity.ts";
+import { InstallOffer } from "./install-offer.ts";
 import type { Log } from "./log.ts";
 import { ReleaseCatalog } from "./release/release-catalog.ts";
 import { ReleaseDesk } from "./release/release-desk.ts";
@@ -33,6 +34,7 @@ import { createIdentityStore } from "./store/identity-store.ts";
 import { createFleetStore } from "./store/fleet-store.ts";
 import { createReleaseStore } from "./store/release-store.ts";
 import { createDeadlineStore, createUpdateStore } from "./store/update-store.ts";
+import type { CertificatePair } from "./stream/certificate-authority.ts";
 import { loadCertificates } from "./stream/certificate-files.ts";
 import { renewCertificates } from "./stream/certificate-renewal.ts";
 import { DeliveryTurns } from "./stream/delivery-turns.ts";
@@ -62,8 +64,8 @@ const DRAIN_GRACE_MS = 3_000;
 /** Where the build of the dashboard stands. */
 const DASHBOARD_FOLDER = join(dirname(import.meta.dirname), "dist", "web");
 
-/** What verifies a release before the first install. */
-const VERIFIER_PATH = join(dirname(import.meta.dirname), "agent", "install", "verify-release.sh");
+/** Where install script, units and guard stand. */
+const AGENT_FOLDER = join(dirname(import.meta.dirname), "agent");
 
 /** What a server is started with. */
 export interface ServerOptions {
@@ -159,6 +161,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       log("error", "unexpected failure", { where, error: describe(error) }),
   };
   const certificate = await loadCertificates(certificateOptions);
+  let served: CertificatePair = certificate;
   const agents = await listenForAgents({
     ...config.agentListen,
     certificate,
@@ -187,6 +190,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       ),
   });
   parts.use(accounts.openCallers);
+  const offer = new InstallOffer({
+    agentFolder: AGENT_FOLDER,
+    rootKeysPath: config.rootKeysPath,
+    publicOrigin: config.publicUrl,
+    ownOrigin: () => webUrl(config, web),
+    isTls: isWebTls(config),
+    certificate: () => ({ certPem: served.certPem, caPem: certificate.caPem }),
+    agentAddresses: (webHostname) => agentAddresses(config, agents.address.port, webHostname, hostname()),
+  });
   const serving = new ServingStatus(WEB_SERVICES);
   const handler = createWebHandler({
     reader,
@@ -200,8 +212,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     listReleases: () => reader.listReleases(),
     deliveryCounts: () => turns.counts,
     tokens: identities,
-    isEnrollmentToken: (token: string) => identities.isUsableToken(token),
-    downloads: new ReleaseDownloads({ store: releaseStore, folders, verifierPath: VERIFIER_PATH }),
+    mayInstall: (bearer: string) => identities.mayInstall(bearer),
+    downloads: new ReleaseDownloads({ store: releaseStore, folders }),
+    install: offer,
+    installCommand: (origin: string, token: string) => offer.command(origin, token),
     feed,
     clock,
     ...accounts,
@@ -228,6 +242,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     renewCertificates(certificateOptions, certificate, streamLog, (renewed) => {
       agents.renewCertificate(renewed);
       web.renewCertificate(renewed);
+      served = renewed;
     }),
   );
   const link = await accounts.prepareFirstAdmin(config.firstAdmin);

@@ -5,6 +5,7 @@ import { EnrollmentTokenSchema, type EnrollmentToken as WireToken } from "../../
 import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
 import type { EnrollmentToken } from "../domain/enrollment-token.ts";
 import { callerKey } from "./caller.ts";
+import { requestFactsKey } from "./request-facts.ts";
 
 /** What the handlers read. */
 export interface CatalogReader {
@@ -30,13 +31,15 @@ export interface TokenPort {
 export interface CatalogParts {
   readonly reader: CatalogReader;
   readonly tokens: TokenPort;
+  /** The line that makes a machine a host. `origin` is where whoever asks reached this server. */
+  readonly installCommand: (origin: string, token: string) => string;
 }
 
 const DEFAULT_TOKEN_LIFE_S = 3_600;
 const DEFAULT_ADOPTION_DAYS = 30;
 
 /** Enrolment tokens, and which versions hosts ran. */
-export function createCatalogHandlers({ reader, tokens }: CatalogParts) {
+export function createCatalogHandlers({ reader, tokens, installCommand }: CatalogParts) {
   return {
     async createEnrollmentToken(request, context) {
       const created = await tokens.createToken({
@@ -45,7 +48,12 @@ export function createCatalogHandlers({ reader, tokens }: CatalogParts) {
         validForMs: (request.validForSeconds || DEFAULT_TOKEN_LIFE_S) * 1000,
         createdBy: context.values.get(callerKey).name,
       });
-      return { tokenId: created.id, token: created.token, expiresAt: timestampFromDate(created.expiresAt) };
+      return {
+        tokenId: created.id,
+        token: created.token,
+        expiresAt: timestampFromDate(created.expiresAt),
+        installCommand: installCommand(context.values.get(requestFactsKey).origin, created.token),
+      };
     },
 
     async listEnrollmentTokens() {

@@ -1,8 +1,9 @@
 /**
- * What a host without an agent fetches: the files of a release and the script that
- * verifies them. An enrolment token lets it in, and is not used up by it; whoever may
- * look at the fleet may download too. Names are compared with those of the release's
- * own files, never made into paths.
+ * What a machine fetches to become a host, and a host to be installed anew: the script
+ * for it, which anybody may read, and with a token the files of a release, units and
+ * guard. An enrolment token lets it in, and is not used up by it; so does a host's own
+ * credential, and whoever may look at the fleet may download too. Names are compared
+ * with those of the files that there are, never made into paths.
  */
 import { createHash } from "node:crypto";
 import { open, type FileHandle } from "node:fs/promises";
@@ -11,7 +12,7 @@ import type { Http2ServerRequest } from "node:http2";
 import { pipeline } from "node:stream/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Role } from "../../gen/rollcall/v1/options_pb.js";
-import { UnavailableError } from "../domain/errors.ts";
+import { RefusedError, UnavailableError } from "../domain/errors.ts";
 import { readByteRange } from "./byte-range.ts";
 import type { CallerDirectory } from "./caller.ts";
 import { identifyCaller, readBearer } from "./identify-caller.ts";
@@ -28,19 +29,28 @@ export interface Download {
 export interface DownloadSource {
   /** `version` may be `target`. *Shape*: `undefined` for what is no file of a release. */
   findReleaseFile(version: string, file: string): Promise<Download | undefined>;
-  readVerifier(): Promise<Download>;
+}
+
+/** Finds what an install needs beside a release. */
+export interface InstallSource {
+  /** The script, for whoever reached this server at `origin`. */
+  script(origin: string): Promise<Download>;
+  /** *Shape*: `undefined` for what an install does not need. */
+  readFile(name: string): Promise<Download | undefined>;
 }
 
 /** What downloads work with. */
 export interface DownloadParts {
   readonly callers: CallerDirectory;
   readonly downloads: DownloadSource;
-  /** True while a host could enrol with it. It is not used up. */
-  readonly isEnrollmentToken: (token: string) => Promise<boolean>;
+  readonly install: InstallSource;
+  /** True while a host could enrol with it, or is enrolled with it. It is not used up. */
+  readonly mayInstall: (bearer: string) => Promise<boolean>;
   readonly logFailure: (method: string, error: unknown) => void;
 }
 
-const VERIFIER_PATH = "/install/verify-release.sh";
+const SCRIPT_PATH = "/install/install.sh";
+const INSTALL_PATH = /^\/install\/([^/]+)$/;
 const RELEASE_PATH = /^\/releases\/([^/]+)\/(.+)$/;
 
 /** Why a download is refused: a status, and a sentence for who sees it in a terminal. */
@@ -66,16 +76,23 @@ export function answerDownload(
   facts: RequestFacts,
 ): boolean {
   const [path = ""] = (request.url ?? "").split("?", 1);
-  const [, version, file] = RELEASE_PATH.exec(path) ?? [];
-  const find =
-    path === VERIFIER_PATH
-      ? () => parts.downloads.readVerifier()
-      : version !== undefined && file !== undefined
-        ? () => parts.downloads.findReleaseFile(version, file)
-        : undefined;
+  const find = chooseSource(parts, path, facts);
   if (find === undefined) return false;
-  serve(parts, request, response, facts, find).catch((error: unknown) => refuse(parts, response, error));
+  serve(parts, request, response, facts, { find, isPublic: path === SCRIPT_PATH }).catch((error: unknown) =>
+    refuse(parts, response, error),
+  );
   return true;
+}
+
+type Find = () => Promise<Download | undefined>;
+
+function chooseSource(parts: DownloadParts, path: string, facts: RequestFacts): Find | undefined {
+  if (path === SCRIPT_PATH) return () => parts.install.script(facts.origin);
+  const [, name] = INSTALL_PATH.exec(path) ?? [];
+  if (name !== undefined) return () => parts.install.readFile(name);
+  const [, version, file] = RELEASE_PATH.exec(path) ?? [];
+  if (version === undefined || file === undefined) return undefined;
+  return () => parts.downloads.findReleaseFile(version, file);
 }
 
 async function serve(
@@ -83,14 +100,15 @@ async function serve(
   request: Request,
   response: ServerResponse,
   facts: RequestFacts,
-  find: () => Promise<Download | undefined>,
+  { find, isPublic }: { readonly find: Find; readonly isPublic: boolean },
 ): Promise<void> {
   if (request.method !== "GET" && request.method !== "HEAD")
     throw new DownloadRefusal(405, "only GET and HEAD", { allow: "GET, HEAD" });
-  if (!facts.mayUseCookies) throw new DownloadRefusal(403, "a token may cross a network under TLS only");
-  await authorize(parts, request, facts);
+  // Also what anybody may read: as a script of root's it must not be changed on its way.
+  if (!facts.mayUseCookies) throw new DownloadRefusal(403, "tokens and scripts may cross a network under TLS only");
+  if (!isPublic) await authorize(parts, request, facts);
   const download = await find();
-  if (download === undefined) throw new DownloadRefusal(404, "there is no such file of a release");
+  if (download === undefined) throw new DownloadRefusal(404, "there is no such file here");
   const { content, contentType } = download;
   if (content instanceof Uint8Array) {
     const sha256 = createHash("sha256").update(content).digest("hex");
@@ -119,7 +137,7 @@ async function openWhole(content: { readonly path: string; readonly sizeBytes: n
 async function authorize(parts: DownloadParts, request: Request, facts: RequestFacts): Promise<void> {
   const { authorization, cookie } = request.headers;
   const bearer = authorization === undefined ? undefined : readBearer(authorization);
-  if (bearer !== undefined && (await parts.isEnrollmentToken(bearer))) return;
+  if (bearer !== undefined && (await parts.mayInstall(bearer))) return;
   const headers = { authorization: authorization ?? null, cookie: cookie ?? null, contentType: null };
   const caller = await identifyCaller(parts.callers, headers, facts);
   if (caller.role < Role.VIEWER)
@@ -162,7 +180,8 @@ function refuse(parts: DownloadParts, response: ServerResponse, error: unknown):
 
 function toRefusal(error: unknown): Pick<DownloadRefusal, "status" | "message" | "headers"> {
   if (error instanceof DownloadRefusal) return error;
-  if (error instanceof UnavailableError) return new DownloadRefusal(503, error.message);
+  if (error instanceof UnavailableError || error instanceof RefusedError)
+    return new DownloadRefusal(503, error.message);
   if (error instanceof ConnectError && error.code === Code.Unauthenticated)
     return new DownloadRefusal(401, error.rawMessage, { "www-authenticate": "Bearer" });
   if (error instanceof ConnectError && error.code === Code.PermissionDenied)

@@ -23,6 +23,8 @@ export interface RequestFacts {
   /** Secure, or never on a network at all. */
   readonly mayUseCookies: boolean;
   readonly pageOrigin: PageOrigin;
+  /** `scheme://name[:port]` under which the sender reached this server. */
+  readonly origin: string;
 }
 
 /** How this server is reached. */
@@ -40,6 +42,7 @@ const NOTHING_KNOWN: RequestFacts = {
   isSecure: false,
   mayUseCookies: false,
   pageOrigin: "foreign",
+  origin: "",
 };
 
 /** Where the web handler leaves the facts for interceptor and handlers. */
@@ -65,12 +68,14 @@ export function readRequestFacts(
           ?.trim() || undefined
       : undefined;
   const isSecure = reach.isTls || forwarded("x-forwarded-proto") === "https";
+  const origin = `${isSecure ? "https" : "http"}://${authority}`;
   return {
     address: plainAddress(forwarded("x-forwarded-for") ?? peerAddress ?? ""),
     userAgent: oneLine(headers["user-agent"] ?? ""),
     isSecure,
     mayUseCookies: isSecure || !isProxied,
-    pageOrigin: pageOriginOf(headers, [`${isSecure ? "https" : "http"}://${authority}`, reach.publicOrigin]),
+    pageOrigin: pageOriginOf(headers, [origin, reach.publicOrigin]),
+    origin,
   };
 }
 

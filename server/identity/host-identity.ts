@@ -85,9 +85,16 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
     return { hostId, credential: deriveCredential(this.#key, { hostId, generation: 1 }) };
   }
 
-  /** Whether a host could enrol with this token now. It is not used up. */
-  async isUsableToken(token: string): Promise<boolean> {
-    return token.startsWith(TOKEN_PREFIX) && (await this.#store.isUsableToken(hashToken(token)));
+  /** Whether this is a token that a host could enrol with now, which is not used up, or a host's credential. */
+  async mayInstall(bearer: string): Promise<boolean> {
+    if (bearer.startsWith(TOKEN_PREFIX)) return await this.#store.isUsableToken(hashToken(bearer));
+    return await this.verify(bearer).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof RefusedError) return false;
+        throw error;
+      },
+    );
   }
 
   /** Makes a token; only its hash is stored. */

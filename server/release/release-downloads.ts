@@ -1,5 +1,4 @@
 /** The files of releases as they are downloaded: documents as they were checked, artifacts from the disk. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AGENT_PACKAGE } from "../domain/host.ts";
 import { DOCUMENT_FILES, type ReleaseDocuments } from "./check-documents.ts";
@@ -24,8 +23,6 @@ export interface ReleaseDownloadParts {
     findReleaseFiles(packageName: string, version: string | undefined): Promise<ReleaseFiles | undefined>;
   };
   readonly folders: ReleaseFolders;
-  /** The script that verifies a release before the first install. */
-  readonly verifierPath: string;
 }
 
 const TARGET = "target";
@@ -49,10 +46,6 @@ export class ReleaseDownloads {
     const { sizeBytes, sha256 } = artifact;
     const path = join(folders.pathOf(release.version), file);
     return { content: { path, sizeBytes, sha256 }, contentType: "application/octet-stream" };
-  }
-
-  async readVerifier() {
-    return { content: await readFile(this.#parts.verifierPath), contentType: "text/x-shellscript; charset=utf-8" };
   }
 }
 

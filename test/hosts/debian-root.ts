@@ -14,9 +14,17 @@ const withMachineLock = untyped as <T>(name: string, work: () => Promise<T>) => 
 const CACHE = "/var/cache/rollcall-test";
 const SUITE = "bookworm";
 const MIRROR = "http://deb.debian.org/debian";
-const PACKAGES: readonly string[] = ["systemd", "systemd-sysv", "dbus", "iproute2", "ca-certificates"];
+const PACKAGES: readonly string[] = [
+  "systemd",
+  "systemd-sysv",
+  "dbus",
+  "iproute2",
+  "ca-certificates",
+  "curl",
+  "openssl",
+];
 /** Raised whenever the recipe changes. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 /** The folder, made if it is not there. *Throws* Error with the output of what failed. */
 export async function ensureDebianRoot(signal: AbortSignal): Promise<string> {

@@ -12,7 +12,7 @@ import { startControlPlane, type ControlPlane } from "../support/control-plane.t
 import { writeTestRelease } from "../support/test-release.ts";
 import { buildTinyElf } from "../support/tiny-elf.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
-import { enrolAndStart, installAgent, type Installation } from "./agent-host.ts";
+import { installAgent, writeDropIn } from "./agent-host.ts";
 import { ensureDebianRoot } from "./debian-root.ts";
 import { HostNetwork } from "./host-network.ts";
 import { SystemdHost } from "./systemd-host.ts";
@@ -67,37 +67,54 @@ export class HostFleet implements AsyncDisposable {
       await startControlPlane({}, undefined, {
         ROLLCALL_RELEASES_DIR: releasesDir,
         ROLLCALL_AGENT_LISTEN: `${network.serverAddress}:0`,
+        ROLLCALL_WEB_LISTEN: `${network.serverAddress}:0`,
       }),
     );
     return new HostFleet({ server, builds, network, root, folder, owned: owned.move() });
   }
 
-  /** Boots a host that runs the older build, and waits until the server sees it. */
-  async addHost(hostname: string, changes: Pick<Installation, "changeUnit"> = {}): Promise<FleetHost> {
+  /** A machine that nothing is installed on, switched off. */
+  async addMachine(name: string): Promise<SystemdHost> {
+    const folder = join(this.#folder, name);
+    return this.#owned.use(await SystemdHost.create({ name, folder, root: this.#root, network: this.#network }));
+  }
+
+  /** Boots a host that runs the older build, installed by the line as the server hands it out. */
+  async addHost(hostname: string, changes: { readonly agentDropIn?: string } = {}): Promise<FleetHost> {
     const { server, builds } = this;
-    const folder = join(this.#folder, hostname);
-    const machine = this.#owned.use(
-      await SystemdHost.create({ name: hostname, folder, root: this.#root, network: this.#network }),
-    );
-    await installAgent(machine, { binaryPath: builds.older.binaryPath, server, hostname, ...changes });
+    const machine = await this.addMachine(hostname);
+    if (changes.agentDropIn !== undefined) await writeDropIn(machine, changes.agentDropIn);
     await machine.boot();
-    const { token } = await server.fleet.createEnrollmentToken({ label: hostname });
-    await enrolAndStart(machine, token);
+    const { installCommand } = await server.fleet.createEnrollmentToken({ label: hostname });
+    const end = await installAgent(machine, installCommand, builds.older.version);
+    if (end.status !== 0) throw new Error(`installing on ${hostname}: ${end.stdout}${end.stderr}`);
     const { id } = await this.untilOnline(hostname);
     return { machine, hostId: id };
   }
 
   /** Asks a host to update to a version. */
   async update({ hostId }: FleetHost, version: string): Promise<Job> {
-    const dispatch = this.#dispatching.then(async () => {
-      // A job's version is the target at its start, so one after the other.
-      await this.server.fleet.setTargetVersion({ version });
-      return await this.server.fleet.updateHost({ hostId });
-    });
-    this.#dispatching = dispatch.catch(() => undefined);
-    const { job } = await dispatch;
+    const { job } = await this.#withTarget(version, () => this.server.fleet.updateHost({ hostId }));
     if (job === undefined) throw new Error("UpdateHost answered without a job");
     return job;
+  }
+
+  /** Starts a fleet update of these hosts, and tells its id. */
+  async updateFleet(hosts: readonly FleetHost[], version: string): Promise<string> {
+    const hostIds = hosts.map(({ hostId }) => hostId);
+    const { fleetUpdate } = await this.#withTarget(version, () => this.server.fleet.startFleetUpdate({ hostIds }));
+    if (fleetUpdate === undefined) throw new Error("StartFleetUpdate answered without a fleet update");
+    return fleetUpdate.id;
+  }
+
+  /** A version is the target at the start, so one after the other. */
+  #withTarget<Answer>(version: string, start: () => Promise<Answer>): Promise<Answer> {
+    const dispatch = this.#dispatching.then(async () => {
+      await this.server.fleet.setTargetVersion({ version });
+      return await start();
+    });
+    this.#dispatching = dispatch.catch(() => undefined);
+    return dispatch;
   }
 
   /** Resolves once the host of this name is online, with this version if one is given. */
@@ -114,10 +131,11 @@ export class HostFleet implements AsyncDisposable {
   }
 }
 
-/** The newer build, and bad ones in the same publisher's name. */
-async function prepareReleases(releasesDir: string, { newer }: AgentBuilds): Promise<void> {
+/** Both builds, and bad ones in the same publisher's name. */
+async function prepareReleases(releasesDir: string, { older, newer }: AgentBuilds): Promise<void> {
   await mkdir(releasesDir);
-  await symlink(join(newer.releasesDir, newer.version), join(releasesDir, newer.version));
+  for (const { releasesDir: built, version } of [older, newer])
+    await symlink(join(built, version), join(releasesDir, version));
   const { signingKey, folder } = await readDevelopmentPublisher(repositoryRoot, systemBench);
   const keySet = { bytes: folder.keys, signature: folder.keysSignature };
   const programs = {

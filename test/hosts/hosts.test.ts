@@ -91,8 +91,8 @@ describe.skipIf(reasonToSkip !== undefined)(
     });
 
     it("the folder missing from ReadWritePaths is told before a byte is fetched", async () => {
-      const withoutFolder = (text: string): string => text.replace(/^(ReadWritePaths=)\S+ /m, "$1");
-      const host = await fleet.addHost("readonly", { changeUnit: withoutFolder });
+      const agentDropIn = `[Service]\nReadWritePaths=\nReadWritePaths=${AGENT_PATHS.stateDir}\n`;
+      const host = await fleet.addHost("readonly", { agentDropIn });
       const job = await fleet.update(host, fleet.builds.newer.version);
       expect(await fleet.server.untilEnded(job.id)).toMatchObject({
         state: JobState.FAILED,

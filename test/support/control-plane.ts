@@ -77,7 +77,7 @@ export async function startControlPlane(
   );
   const adminToken = (await readFile(join(folder, "data", "admin-token"), "utf8")).trim();
   const caPem = await readFile(join(folder, "data", "tls", "ca.crt"), "utf8");
-  const fleet = createFleetClient(server.web, adminToken);
+  const fleet = createFleetClient(server.web, adminToken, caPem);
   const running = parts.move();
   return {
     web: server.web,
@@ -102,13 +102,14 @@ export async function startControlPlane(
   };
 }
 
-/** A generated client with a token. */
-export function createFleetClient(web: string, token: string): Client<typeof FleetService> {
+/** A generated client with a token, and an authority to believe where there is TLS. */
+export function createFleetClient(web: string, token: string, caPem?: string): Client<typeof FleetService> {
   return createClient(
     FleetService,
     createConnectTransport({
       baseUrl: web,
       httpVersion: "1.1",
+      ...(web.startsWith("https:") && caPem !== undefined ? { nodeOptions: { ca: caPem } } : {}),
       interceptors: [
         (next) => (request) => {
           request.header.set("authorization", `Bearer ${token}`);

@@ -166,10 +166,32 @@ describe("a release's files", () => {
   });
 });
 
-test("the verifier is what stands in the sources", async () => {
-  const answer = await download("/install/verify-release.sh");
-  expect(answer.status).toBe(200);
-  expect(answer.body.equals(await readFile(join(repositoryRoot, "agent", "install", "verify-release.sh")))).toBe(true);
+test("verifier, guard and units are what stands in the sources, and nothing else is to be had there", async () => {
+  const files = {
+    "verify-release.sh": "install/verify-release.sh",
+    "rollcall-agent-guard": "guard/guard.sh",
+    "rollcall-agent.service": "units/rollcall-agent.service",
+    "rollcall-agent-guard.service": "units/rollcall-agent-guard.service",
+  };
+  for (const [name, source] of Object.entries(files)) {
+    const answer = await download(`/install/${name}`);
+    expect(answer.status).toBe(200);
+    expect(answer.body.equals(await readFile(join(repositoryRoot, "agent", source)))).toBe(true);
+  }
+  for (const name of ["guard.sh", "..%2fconfig.ts", "toString"])
+    expect([name, (await download(`/install/${name}`)).status]).toEqual([name, 404]);
+});
+
+test("the install script is for anybody, and says where it came from", async () => {
+  const answer = await download("/install/install.sh", { authorization: "" });
+  expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/x-shellscript; charset=utf-8"]);
+  expect(answer.body.toString()).toContain(`\nserver_url='${plane.web}'\n`);
+  expect(answer.body.toString()).toContain(`\nagent_addresses='${plane.agents}'\n`);
+});
+
+test("whoever makes a token is told the line that uses it", async () => {
+  const { token, installCommand } = await plane.fleet.createEnrollmentToken({});
+  expect(installCommand).toBe(`curl -fsS ${plane.web}/install/install.sh | ROLLCALL_TOKEN=${token} sh`);
 });
 
 test("what is downloaded with an enrolment token is verified by what is downloaded, in a shell", async () => {
@@ -224,8 +246,10 @@ describe("whoever downloads", () => {
     expect((await withCookie({})).status).toBe(403);
   });
 
-  test("with a host's credential gets nothing", async () => {
+  test("may be a host that is installed anew, until it is removed", async () => {
     const agent = await plane.enrollAgent("enrolled");
+    expect(await statusesWith(`Bearer ${String(agent.credential)}`)).toEqual([200, 200, 200]);
+    await plane.fleet.removeHost({ hostId: agent.hostId });
     expect(await statusesWith(`Bearer ${String(agent.credential)}`)).toEqual([401, 401, 401]);
   });
 
@@ -238,6 +262,8 @@ describe("whoever downloads", () => {
         headers: { authorization: `Bearer ${token}`, "x-forwarded-proto": forwarded, connection: "close" },
       });
     expect((await ask("http")).status).toBe(403);
+    const script = await fetch(`${proxied.web}/install/install.sh`, { headers: { connection: "close" } });
+    expect(script.status).toBe(403);
     expect((await ask("https")).status).toBe(200);
   });
 });

@@ -1,0 +1,115 @@
+/**
+ * What a machine needs to become a host: one line to run there, the script that the
+ * line fetches, and the files that the script fetches.
+ *
+ * The line pins this server's key, so that it needs no authority to be trusted by the
+ * machine; behind a proxy, whose key is not known here, the system's authorities hold.
+ * What the script is told (agents' addresses, authority, root keys) it is told under
+ * that pin: the first install trusts whoever gave the line.
+ */
+import { createHash, X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { readRootKeys } from "./release/root-keys.ts";
+
+/** A file that the script fetches. */
+export interface InstallFile {
+  readonly content: Uint8Array;
+  readonly contentType: string;
+}
+
+/** What an offer is made of. */
+export interface InstallOfferParts {
+  /** Where the agent's sources stand. */
+  readonly agentFolder: string;
+  readonly rootKeysPath: string;
+  /** `https://name[:port]` where people reach this server, if somebody said so. */
+  readonly publicOrigin: string | undefined;
+  /** Where to send those who asked by an address that only this machine has. */
+  readonly ownOrigin: () => string;
+  /** Whether the web listener itself speaks TLS. */
+  readonly isTls: boolean;
+  /** What the web listener serves by now. */
+  readonly certificate: () => { readonly certPem: string; readonly caPem: string | undefined };
+  /** `host:port` where agents reach this server, for a host that reached it at this name. */
+  readonly agentAddresses: (webHostname: string) => readonly string[];
+}
+
+const SCRIPT_TYPE = "text/x-shellscript; charset=utf-8";
+const UNIT_TYPE = "text/plain; charset=utf-8";
+/** By the name that it is fetched by. */
+const FILES: ReadonlyMap<string, { readonly path: readonly string[]; readonly contentType: string }> = new Map([
+  ["verify-release.sh", { path: ["install", "verify-release.sh"], contentType: SCRIPT_TYPE }],
+  ["rollcall-agent-guard", { path: ["guard", "guard.sh"], contentType: SCRIPT_TYPE }],
+  ["rollcall-agent.service", { path: ["units", "rollcall-agent.service"], contentType: UNIT_TYPE }],
+  ["rollcall-agent-guard.service", { path: ["units", "rollcall-agent-guard.service"], contentType: UNIT_TYPE }],
+]);
+const FIRST_LINE = "#!/bin/sh\n";
+/** What may stand between single quotes of a shell as it is. */
+const PLAIN_PATTERN = /^[A-Za-z0-9 \n.:/+=[\]_-]*$/;
+
+/** Hands out line, script and files. */
+export class InstallOffer {
+  readonly #parts: InstallOfferParts;
+
+  constructor(parts: InstallOfferParts) {
+    this.#parts = parts;
+  }
+
+  /** The line to run as root. `origin` is where whoever asks reached this server. */
+  command(origin: string, token: string): string {
+    const url = `${this.#originFor(origin)}/install/install.sh`;
+    const pin = this.#pin();
+    const fetching = pin === "" ? `curl -fsS ${url}` : `curl -fsSk --pinnedpubkey '${pin}' ${url}`;
+    // By the environment: every user of a machine can read arguments.
+    return `${fetching} | ROLLCALL_TOKEN=${token} sh`;
+  }
+
+  /** The script, for a machine that reached this server at `origin`. *Throws* RefusedError without root keys. */
+  async script(origin: string): Promise<InstallFile> {
+    const { agentFolder, rootKeysPath, agentAddresses, certificate } = this.#parts;
+    const script = await readFile(join(agentFolder, "install", "install.sh"), "utf8");
+    if (!script.startsWith(FIRST_LINE)) throw new Error("install.sh does not begin as it should");
+    const keys = await readRootKeys(rootKeysPath);
+    const settings = {
+      server_url: origin,
+      server_pin: this.#pin(),
+      agent_addresses: agentAddresses(new URL(origin).hostname).join(" "),
+      root_keys: keys.map(({ text }) => text).join(" "),
+      ca_pem: (certificate().caPem ?? "").trim(),
+    };
+    const lines = Object.entries(settings).map(([name, value]) => `${name}='${plain(value)}'\n`);
+    const text = FIRST_LINE + lines.join("") + script.slice(FIRST_LINE.length);
+    return { content: Buffer.from(text), contentType: SCRIPT_TYPE };
+  }
+
+  /** *Shape*: `undefined` for a name that no file has. */
+  async readFile(name: string): Promise<InstallFile | undefined> {
+    const file = FILES.get(name);
+    if (file === undefined) return undefined;
+    return { content: await readFile(join(this.#parts.agentFolder, ...file.path)), contentType: file.contentType };
+  }
+
+  #originFor(origin: string): string {
+    const { publicOrigin, ownOrigin } = this.#parts;
+    return publicOrigin ?? (isLoopback(new URL(origin).hostname) ? ownOrigin() : origin);
+  }
+
+  /** As curl takes it; empty without TLS of our own. */
+  #pin(): string {
+    if (!this.#parts.isTls) return "";
+    const key = new X509Certificate(this.#parts.certificate().certPem).publicKey;
+    const digest = createHash("sha256").update(key.export({ type: "spki", format: "der" }));
+    return `sha256//${digest.digest("base64")}`;
+  }
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+}
+
+/** *Throws* Error for text that a shell would read as more than text. */
+function plain(value: string): string {
+  if (PLAIN_PATTERN.test(value)) return value;
+  throw new Error("a setting of the install script holds a character that a shell could misread");
+}
