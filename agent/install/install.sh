@@ -8,6 +8,7 @@
 #
 #   ROLLCALL_TOKEN     the enrolment token; or its line on stdin, with --token-stdin
 #   ROLLCALL_VERSION   the release to install; by default what the fleet should run
+#   https_proxy, no_proxy   what curl makes of them holds for the agent of a new host too
 #
 # In this order: the machine is looked at; everything is fetched and verified aside;
 # files are put into place; the host is enrolled; only then do units start. What
@@ -143,11 +144,12 @@ make_folder() {
   chmod "$2" "$1"
 }
 
-# place FILE PATH MODE: into a folder of root's
+# place FILE PATH MODE [GROUP]: into a folder of root's
 place() {
   [ -e "$2" ] || made="$2 $made"
   unplaced=$2.new
   cp "$1" "$unplaced"
+  chgrp "${4:-root}" "$unplaced"
   chmod "$3" "$unplaced"
   mv -fT "$unplaced" "$2"
 }
@@ -169,7 +171,11 @@ make_places() {
   sync "$staged"
 }
 
+# write_config: the agent never looks into its environment, so what is to hold for it stands there
 write_config() {
+  proxy=${https_proxy:-${HTTPS_PROXY-}} direct=${no_proxy:-${NO_PROXY-}}
+  case $proxy$direct in *[\"\\]*) refuse 'https_proxy or no_proxy holds a character that has no place there' ;; esac
+  case $proxy in '' | *://*) ;; *) proxy=http://$proxy ;; esac
   addresses=''
   for address in $agent_addresses; do addresses="$addresses${addresses:+, }\"$address\""; done
   {
@@ -179,6 +185,7 @@ write_config() {
     else
       printf '  "ca": "system",\n'
     fi
+    if [ -n "$proxy" ]; then printf '  "https_proxy": "%s",\n  "no_proxy": "%s",\n' "${proxy%/}" "$direct"; fi
     printf '  "install_revision": %s\n}\n' "$INSTALL_REVISION"
   } >"$work/agent.json"
 }
@@ -203,7 +210,8 @@ put_into_place() {
   sync "${BINARY%/*}"
   place "$work/rollcall-agent-guard" "$GUARD" 755
   if [ -e "$CONFIG" ]; then revise_config; else write_config; fi
-  place "$work/agent.json" "$CONFIG" 644
+  # A proxy's password may stand in it.
+  place "$work/agent.json" "$CONFIG" 640 rollcall
   for unit in "$AGENT_UNIT" "$GUARD_UNIT"; do place "$work/$unit" "$UNIT_FOLDER/$unit" 644; done
   if command -v restorecon >/dev/null && selinuxenabled 2>/dev/null; then
     restorecon -RF "$HOME_FOLDER" "$CONFIG_FOLDER" "$STATE" "$UNIT_FOLDER/$AGENT_UNIT" "$UNIT_FOLDER/$GUARD_UNIT"

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { digestFile } from "../../agent/updater/file-digest.ts";
 import { JobState } from "../../gen/rollcall/v1/model_pb.js";
+import { startConnectProxy } from "../support/connect-proxy.ts";
 import { hostStates, untilFleetUpdateSettled } from "../support/fleet-update-end.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
 import { AGENT_PATHS, installAgent } from "./agent-host.ts";
@@ -58,7 +59,7 @@ describe.skipIf(reasonToSkip !== undefined)(
           `${AGENT_PATHS.binary} rollcall 755`,
           `${GUARD} root 755`,
           `${AGENT_PATHS.stateDir} rollcall 700`,
-          `${CONFIG} root 644\n`,
+          `${CONFIG} root 640\n`,
         ].join("\n"),
       );
       const states = await machine.demand("systemctl", "is-enabled", "rollcall-agent", "rollcall-agent-guard");
@@ -114,6 +115,20 @@ describe.skipIf(reasonToSkip !== undefined)(
       expect(foreign.stderr).toMatch(/curl: \(90\)/);
       expect(await findTraces(machine)).toEqual([]);
       expect(await installAgent(machine, line, version)).toMatchObject({ status: 0 });
+    });
+
+    it("reaches the server through the proxy that it was run with, and so does the agent", async () => {
+      const [, address = ""] = /^https:\/\/([\d.]+):/.exec(fleet.server.web) ?? [];
+      await using proxy = await startConnectProxy(address);
+      const machine = await fleet.addMachine("proxied");
+      await machine.boot();
+      const line = `export https_proxy=http://user:secret@${address}:${proxy.port}; ${await lineFor("proxied")}`;
+      expect(await installAgent(machine, line, fleet.builds.older.version)).toMatchObject({ status: 0 });
+      const asked = new Set(proxy.requests.map(({ server }) => server));
+      expect(asked).toEqual(new Set([fleet.server.web.replace("https://", ""), fleet.server.agents]));
+      expect(new Set(proxy.requests.map(({ authorization }) => authorization))).toEqual(
+        new Set([`Basic ${Buffer.from("user:secret").toString("base64")}`]),
+      );
     });
 
     it("makes three machines a fleet, which a fleet update takes to the next version", async () => {

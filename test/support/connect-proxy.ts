@@ -28,8 +28,8 @@ export interface ConnectProxy extends AsyncDisposable {
   comeBack(): Promise<void>;
 }
 
-/** Starts one on a free port of the loopback interface. */
-export async function startConnectProxy(): Promise<ConnectProxy> {
+/** Starts one on a free port. It listens at the address, by default a loopback one, and leads to it. */
+export async function startConnectProxy(address = "127.0.0.1"): Promise<ConnectProxy> {
   const requests: TunnelRequest[] = [];
   const sockets = new Set<Socket>();
   const server = createServer((_request, response) => response.writeHead(405).end());
@@ -51,7 +51,7 @@ export async function startConnectProxy(): Promise<ConnectProxy> {
       return;
     }
     const target = new URL(`http://${tunnel.server}`);
-    const upstream = connect({ host: "127.0.0.1", port: proxy.divertTo ?? Number(target.port) });
+    const upstream = connect({ host: address, port: proxy.divertTo ?? Number(target.port) });
     keep(upstream);
     upstream.once("connect", () => client.write("HTTP/1.1 200 Connection established\r\n\r\n"));
     upstream.once("error", () => client.end("HTTP/1.1 502 Bad Gateway\r\n\r\n"));
@@ -64,7 +64,7 @@ export async function startConnectProxy(): Promise<ConnectProxy> {
     upstream.on("close", () => client.end());
   });
   const listen = async (port: number): Promise<number> => {
-    server.listen({ host: "127.0.0.1", port });
+    server.listen({ host: address, port });
     await once(server, "listening");
     return (server.address() as AddressInfo).port;
   };

@@ -22,7 +22,7 @@ const MACHINE: Readonly<Record<string, string>> = {
   getconf: "echo glibc 2.36",
   systemctl: "exit 0",
 };
-const CHANGING = ["useradd", "userdel", "chown", "mkdir", "cp", "mv", "setpriv", "journalctl", "restorecon"];
+const CHANGING = ["useradd", "userdel", "chown", "chgrp", "cp", "mv", "setpriv", "journalctl", "restorecon"];
 
 let folder: string;
 let plane: ControlPlane;
