@@ -1,10 +1,9 @@
 /**
  * Which servers are reached without the proxy. What `no_proxy` means differs from
- * program to program; here:
+ * program to program; here, as for curl, with which a host is installed:
  *
  *     *                      every server
- *     example.org            this name and every name below it
- *     .example.org           every name below it, not itself; *.example.org is the same
+ *     example.org            this name and every name below it; .example.org and *.example.org are the same
  *     10.0.0.1, [fd00::1]    this address
  *     10.0.0.0/8, fd00::/8   every address of this range
  *
@@ -16,7 +15,7 @@ import { BlockList, isIP } from "node:net";
 /** One entry of `no_proxy`. */
 export type ProxyException =
   | { readonly kind: "all"; readonly port: number | undefined }
-  | { readonly kind: "name"; readonly name: string; readonly isBelowOnly: boolean; readonly port: number | undefined }
+  | { readonly kind: "name"; readonly name: string; readonly port: number | undefined }
   | {
       readonly kind: "range";
       readonly network: string;
@@ -57,7 +56,7 @@ function holdsFor(exception: ProxyException, host: string): boolean {
       return true;
     case "name": {
       const name = withoutFinalDot(host.toLowerCase());
-      return name.endsWith(`.${exception.name}`) || (!exception.isBelowOnly && name === exception.name);
+      return name === exception.name || name.endsWith(`.${exception.name}`);
     }
     case "range": {
       if (isIP(host) === 0) return false;
@@ -71,8 +70,7 @@ function holdsFor(exception: ProxyException, host: string): boolean {
 function parseName(name: string, port: number | undefined): ProxyException | undefined {
   // What ends in a number alone is an address that was mistyped, not a name.
   if (!NAME_PATTERN.test(name) || /(?:^|\.)[0-9]+\.?$/.test(name)) return undefined;
-  const isBelowOnly = name.startsWith(".") || name.startsWith("*.");
-  return { kind: "name", name: withoutFinalDot(name.replace(/^\*?\./, "")), isBelowOnly, port };
+  return { kind: "name", name: withoutFinalDot(name.replace(/^\*?\./, "")), port };
 }
 
 function parseAddress(network: string, port: number | undefined): ProxyException {
