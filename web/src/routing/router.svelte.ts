@@ -1,8 +1,10 @@
 import { parseRoute, pathTo, type Route } from "./routes.ts";
+import { scrollOnceTall } from "./scroll-once-tall.ts";
 
-/** Where in the page somebody was, kept with each entry of the history. */
-interface Place {
-  readonly scrollY: number;
+/** What the browser keeps with each entry of the history. */
+interface Entry {
+  /** How many entries stand before it. */
+  readonly index: number;
 }
 
 /** The address bar as state: what it shows, and how to go elsewhere. */
@@ -18,13 +20,20 @@ export class Router {
   /** The list of hosts as it was last filtered and sorted. */
   hostsHref: string = $state(pathTo("hosts"));
 
+  #index = (history.state as Entry | null)?.index ?? 0;
+  /** How far down each entry of the history was when it was left. *Units*: CSS pixels, by the entry's index. */
+  readonly #left = new Map<number, number>();
+
   /** Starts to follow the browser. Returns the end of it. */
   follow(): () => void {
     history.scrollRestoration = "manual";
+    history.replaceState({ index: this.#index } satisfies Entry, "");
     const popped = (event: PopStateEvent): void => {
+      // The browser is elsewhere already; what is drawn is still the page that was left.
+      this.#left.set(this.#index, scrollY);
+      this.#index = (event.state as Entry | null)?.index ?? 0;
       this.#url = new URL(location.href);
-      const place = event.state as Place | null;
-      requestAnimationFrame(() => scrollTo(0, place?.scrollY ?? 0));
+      scrollOnceTall(this.#left.get(this.#index) ?? 0);
     };
     const clicked = (event: MouseEvent): void => this.#followLink(event);
     addEventListener("popstate", popped);
@@ -39,12 +48,15 @@ export class Router {
   go(href: string): void {
     const url = new URL(href, location.href);
     if (url.href === location.href) return;
-    history.replaceState({ scrollY } satisfies Place, "");
-    history.pushState({ scrollY: 0 } satisfies Place, "", url);
+    this.#left.set(this.#index, scrollY);
+    this.#index += 1;
+    // What stood ahead is gone for good.
+    for (const index of this.#left.keys()) if (index >= this.#index) this.#left.delete(index);
+    history.pushState({ index: this.#index } satisfies Entry, "", url);
     if (this.route.page === "hosts") this.hostsHref = `${pathTo("hosts")}${this.#url.search}`;
     const samePage = url.pathname === this.#url.pathname;
     this.#url = url;
-    if (!samePage) requestAnimationFrame(() => scrollTo(0, 0));
+    if (!samePage) scrollOnceTall(0);
   }
 
   /** Changes this entry's address, as typing into a search field does. */

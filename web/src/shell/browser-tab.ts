@@ -10,12 +10,14 @@ export interface TabFacts {
   readonly isConnected: boolean;
 }
 
-/** As in `(6 behind) Hosts · Rollcall`. */
-export function tabTitle({ title, behind, newestUpdate }: TabFacts): string {
+/** As in `(6 behind) Hosts · Rollcall`. A page that has lost the server says nothing of the fleet. */
+export function tabTitle({ title, behind, newestUpdate, isConnected }: TabFacts): string {
+  if (!isConnected) return `(no connection) ${title} · Rollcall`;
   if (title === "Fleet update" && newestUpdate !== undefined) {
     const { counts, state } = newestUpdate;
-    if (state === FleetUpdateState.RUNNING)
-      return `${counts?.succeeded ?? 0} of ${counts?.total ?? 0} · Fleet update · Rollcall`;
+    // Hosts that were skipped leave the whole, as they do on the page.
+    const total = (counts?.total ?? 0) - (counts?.skipped ?? 0);
+    if (state === FleetUpdateState.RUNNING) return `${counts?.succeeded ?? 0} of ${total} · Fleet update · Rollcall`;
     if (state === FleetUpdateState.HALTED) return "Halted · Fleet update · Rollcall";
   }
   return `${title === "Hosts" && behind > 0 ? `(${behind} behind) ` : ""}${title} · Rollcall`;

@@ -68,3 +68,16 @@ export function chartSentence(chart: Chart, span: number): string {
   const now = chart.bands.map(({ label, hosts }) => `${hosts[last] ?? 0} on ${label}`).join(", ");
   return `Hosts a version over ${span} days. Now: ${now === "" ? "none" : now}.`;
 }
+
+/** One day of the chart in words: the target, then from the newest version to the oldest. */
+export function daySentence(chart: Chart, index: number, label: string): string {
+  const parts = chart.bands.flatMap(({ label: version, hosts }) =>
+    (hosts[index] ?? 0) === 0 ? [] : [`${hosts[index]} on ${version}`],
+  );
+  return `${label}: ${parts.length === 0 ? "no host" : parts.join(", ")}`;
+}
+
+/** The day at a place of the chart. `place` is 0 at its left edge and 1 at its right. */
+export function dayAt(chart: Chart, place: number): number {
+  return Math.max(0, Math.min(chart.days.length - 1, Math.floor(place * chart.days.length)));
+}

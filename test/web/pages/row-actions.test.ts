@@ -1,0 +1,31 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { expect, test } from "vitest";
+import { HostStatus, JobState } from "../../../gen/rollcall/v1/model_pb.js";
+import { rowActions } from "../../../web/src/pages/hosts/row-actions.ts";
+import { host, job } from "../fleet/wire.ts";
+
+const admin = { isAdmin: true, isLive: true, nowMs: 61_000 };
+const behind = host("a", { agentVersion: "1.0.0", updateAvailable: true });
+const deeds = (...asked: Parameters<typeof rowActions>): string[] => rowActions(...asked).map(({ deed }) => deed);
+const problem = (deed: string, ...asked: Parameters<typeof rowActions>): string | undefined =>
+  rowActions(...asked).find((action) => action.deed === deed)?.problem;
+
+test("an admin may update a host, anybody may open it and copy what it is called", () => {
+  expect(deeds(behind, admin)).toEqual(["open", "update", "copy-name", "copy-id"]);
+  expect(problem("update", behind, admin)).toBe("");
+  expect(deeds(behind, { ...admin, isAdmin: false })).toEqual(["open", "copy-name", "copy-id"]);
+});
+
+test("an update that cannot be started says why", () => {
+  expect(problem("update", host("a"), admin)).toBe("Already runs 2.0.0.");
+  const offline = host("a", { status: HostStatus.OFFLINE, lastSeenAt: timestampFromMs(1_000), updateAvailable: true });
+  expect(problem("update", offline, admin)).toMatch(/^Offline since .+ It can be updated when it reports again\.$/);
+  expect(problem("update", behind, { ...admin, isLive: false })).toBe("Not connected to the server.");
+});
+
+test("a host that is being updated offers to call that off in place of another update", () => {
+  const updating = host("a", { updateAvailable: true, latestJob: job({ state: JobState.DOWNLOADING }) });
+  expect(deeds(updating, admin)).toEqual(["open", "cancel", "copy-name", "copy-id"]);
+  expect(problem("cancel", updating, { ...admin, isLive: false })).toBe("Not connected to the server.");
+  expect(deeds(updating, { ...admin, isAdmin: false })).not.toContain("cancel");
+});
