@@ -58,23 +58,26 @@ export class InstallOffer {
 
   /** The line to run as root. `origin` is where whoever asks reached this server. */
   command(origin: string, token: string): string {
-    const url = `${this.#originFor(origin)}/install/install.sh`;
-    const pin = this.#pin();
-    const fetching = pin === "" ? `curl -fsS ${url}` : `curl -fsSk --pinnedpubkey '${pin}' ${url}`;
     // By the environment: every user of a machine can read arguments.
-    return `${fetching} | ROLLCALL_TOKEN=${token} sh`;
+    return `${this.#fetching(origin)} | ROLLCALL_TOKEN=${token} sh`;
+  }
+
+  /** The line that renews what stands on a host, which says by its own credential who it is. */
+  renewal(origin: string): string {
+    return `${this.#fetching(origin)} | sh`;
   }
 
   /** The script, for a machine that reached this server at `origin`. *Throws* RefusedError without root keys. */
   async script(origin: string): Promise<InstallFile> {
     const { agentFolder, rootKeysPath, agentAddresses, certificate } = this.#parts;
+    const url = this.#readable(origin);
     const script = await readFile(join(agentFolder, "install", "install.sh"), "utf8");
     if (!script.startsWith(FIRST_LINE)) throw new Error("install.sh does not begin as it should");
     const keys = await readRootKeys(rootKeysPath);
     const settings = {
-      server_url: origin,
+      server_url: url,
       server_pin: this.#pin(),
-      agent_addresses: agentAddresses(new URL(origin).hostname).join(" "),
+      agent_addresses: agentAddresses(new URL(url).hostname).join(" "),
       root_keys: keys.map(({ text }) => text).join(" "),
       ca_pem: (certificate().caPem ?? "").trim(),
     };
@@ -90,9 +93,21 @@ export class InstallOffer {
     return { content: await readFile(join(this.#parts.agentFolder, ...file.path)), contentType: file.contentType };
   }
 
+  #fetching(origin: string): string {
+    const url = `${this.#originFor(origin)}/install/install.sh`;
+    const pin = this.#pin();
+    return pin === "" ? `curl -fsS ${url}` : `curl -fsSk --pinnedpubkey '${pin}' ${url}`;
+  }
+
   #originFor(origin: string): string {
     const { publicOrigin, ownOrigin } = this.#parts;
-    return publicOrigin ?? (isLoopback(new URL(origin).hostname) ? ownOrigin() : origin);
+    const reached = this.#readable(origin);
+    return publicOrigin ?? (isLoopback(new URL(reached).hostname) ? ownOrigin() : reached);
+  }
+
+  /** A request may name a port that none is. */
+  #readable(origin: string): string {
+    return URL.canParse(origin) ? origin : this.#parts.ownOrigin();
   }
 
   /** As curl takes it; empty without TLS of our own. */

@@ -71,6 +71,10 @@ check_programs() {
   for program in curl openssl setpriv useradd sha256sum awk cmp; do
     command -v "$program" >/dev/null || refuse "$program is missing; install it first"
   done
+  case $(openssl version) in
+    OpenSSL\ [3-9]*) ;;
+    *) refuse 'OpenSSL 3 or newer is needed to verify what is downloaded' ;;
+  esac
 }
 
 # authorize BEARER: for all requests that follow
@@ -277,6 +281,8 @@ main() {
   umask 077
   LC_ALL=C
   export LC_ALL
+  # A variable of that name that came from outside would go on to every program.
+  unset token
   token=${ROLLCALL_TOKEN-} version=${ROLLCALL_VERSION:-target}
   unset ROLLCALL_TOKEN
   case ${1-} in

@@ -62,6 +62,12 @@ describe("the line", () => {
     );
   });
 
+  test("that renews a host holds no token", () => {
+    const offer = makeOffer();
+    expect(offer.renewal(ORIGIN)).toBe(offer.command(ORIGIN, "x").replace("ROLLCALL_TOKEN=x sh", "sh"));
+    expect(offer.renewal(ORIGIN)).toMatch(/ \| sh$/);
+  });
+
   test("leaves it to the system's authorities whom to believe where another program speaks TLS", () => {
     expect(makeOffer({ isTls: false }).command(ORIGIN, "rc_enroll_x")).toBe(
       `curl -fsS ${ORIGIN}/install/install.sh | ROLLCALL_TOKEN=rc_enroll_x sh`,
@@ -72,7 +78,12 @@ describe("the line", () => {
     const addressIn = (line: string): string => /https:\/\/\S+?(?=\/install\/)/.exec(line)?.[0] ?? line;
     const publicOrigin = "https://public.example.org";
     expect(addressIn(makeOffer({ publicOrigin }).command(ORIGIN, "t"))).toBe(publicOrigin);
-    for (const local of ["https://127.0.0.1:7170", "https://localhost:7170", "https://[::1]:7170"])
+    for (const local of [
+      "https://127.0.0.1:7170",
+      "https://localhost:7170",
+      "https://[::1]:7170",
+      "https://a.example:99999",
+    ])
       expect(addressIn(makeOffer().command(local, "t"))).toBe("https://this-machine:7170");
   });
 });

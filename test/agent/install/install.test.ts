@@ -4,7 +4,7 @@
  * would change it end the test.
  */
 import { execFile } from "node:child_process";
-import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -90,6 +90,7 @@ describe("a machine that the agent does not run on is refused, untouched", () =>
     ],
     ["musl", { getconf: "exit 1" }, "the agent needs glibc"],
     ["no systemd", { systemctl: "exit 1" }, "the agent needs systemd"],
+    ["an OpenSSL that cannot verify", { openssl: "echo OpenSSL 1.1.1k" }, "OpenSSL 3 or newer is needed"],
   ];
   test.each(machines)("%s", async (_, machine, sentence) => {
     const { code, said, left } = await attempt({ machine, token: await makeToken() });
@@ -166,6 +167,18 @@ describe("a release is put into place only once it was verified", () => {
 });
 
 describe("the script itself", () => {
+  test("gives the token to no program by its arguments or its environment", async () => {
+    const seen = join(folder, "seen");
+    const tell = (program: string): string => `{ echo "$0 $*"; env; } >>${seen}; exec ${program} "$@"`;
+    const machine = { curl: tell("/usr/bin/curl"), sh: tell("/bin/sh"), openssl: tell("/usr/bin/openssl") };
+    const token = await makeToken();
+    const { said } = await attempt({ machine, token });
+    expect(said).toContain("verified rollcall-agent");
+    const text = await readFile(seen, "utf8");
+    expect(text).toMatch(/\/curl .*\/releases\/target\/manifest\.json\n/);
+    expect(text).not.toContain(token);
+  });
+
   test("does nothing when its end was cut off", async () => {
     for (const length of [served.length - 10, Math.floor(served.length / 2)]) {
       const { said, left } = await attempt({ script: served.slice(0, length), token: await makeToken() });
