@@ -79,7 +79,10 @@ inChromium("the dashboard over real agents", () => {
     );
     fleet.start(host);
     await page.getByText("web-01 arrived").waitFor();
-    await page.getByRole("navigation").getByRole("link", { name: /^Hosts/ }).click();
+    await page
+      .getByRole("navigation")
+      .getByRole("link", { name: /^Hosts/ })
+      .click();
     const row = page.locator('[data-host="web-01"]');
     await row.getByText("Online").waitFor();
     await row.getByText("Out of date").waitFor();
@@ -110,7 +113,10 @@ inChromium("the dashboard over real agents", () => {
     await fleet.addHosts(["db-02", "db-03"], stop.signal, (name) =>
       name === "db-02" ? { reserveBytes: NO_DISK_HAS_BYTES } : {},
     );
-    await page.getByRole("navigation").getByRole("link", { name: /^Hosts/ }).click();
+    await page
+      .getByRole("navigation")
+      .getByRole("link", { name: /^Hosts/ })
+      .click();
     await expect.poll(() => page.getByTestId("tile-behind").textContent(), { timeout: STEP_MS }).toContain("2");
     await startFleetUpdate();
     await page.getByRole("heading", { name: "Halted at db-02: not enough disk space" }).waitFor();
