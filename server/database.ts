@@ -10,11 +10,17 @@ import { openDatabase, type DatabaseConnection } from "./store/open-database.ts"
 import type { Db } from "./store/schema.ts";
 
 const POOL_SIZE = 10;
+const READING_POOL_SIZE = 4;
 const MIGRATION_TIMEOUT_MS = 600_000;
 
 /** A migrated database. Disposing closes it, and stops it when it is the embedded one. */
 export interface OpenDatabase extends AsyncDisposable {
   readonly db: Kysely<Db>;
+  /**
+   * The same database on connections of its own, for what people look at: agents that
+   * report more than can be written queue for the others, and nobody would see anything.
+   */
+  readonly readingDb: Kysely<Db>;
   /** Aborts when another server took the embedded database. */
   readonly lost: AbortSignal;
 }
@@ -29,8 +35,7 @@ export async function openConfiguredDatabase(
   if (config.databaseUrl !== undefined) {
     const connection: DatabaseConnection = { kind: "url", url: config.databaseUrl };
     await bringUpToDate(connection, log);
-    const db = openPool(connection, log);
-    return { db, lost: new AbortController().signal, [Symbol.asyncDispose]: () => db.destroy() };
+    return { ...openPools(connection, log), lost: new AbortController().signal };
   }
   const cluster = await startCluster({
     dataDir: config.dataDir,
@@ -41,12 +46,12 @@ export async function openConfiguredDatabase(
   try {
     const { socketDir, database } = cluster;
     await bringUpToDate({ kind: "socket", socketDir, database, user: cluster.ownerUser }, log);
-    const db = openPool({ kind: "socket", socketDir, database, user: cluster.appUser }, log);
+    const pools = openPools({ kind: "socket", socketDir, database, user: cluster.appUser }, log);
     return {
-      db,
+      ...pools,
       lost: cluster.lost,
       async [Symbol.asyncDispose]() {
-        await db.destroy();
+        await pools[Symbol.asyncDispose]();
         await cluster.stop();
       },
     };
@@ -56,13 +61,22 @@ export async function openConfiguredDatabase(
   }
 }
 
-function openPool(connection: DatabaseConnection, log: Log): Kysely<Db> {
-  return openDatabase({
-    connection,
-    applicationName: "rollcall",
-    poolSize: POOL_SIZE,
-    onConnectionLost: (error) => log("warn", "database connection lost", { error: error.message }),
-  });
+function openPools(connection: DatabaseConnection, log: Log): Omit<OpenDatabase, "lost"> {
+  const open = (poolSize: number): Kysely<Db> =>
+    openDatabase({
+      connection,
+      applicationName: "rollcall",
+      poolSize,
+      onConnectionLost: (error) => log("warn", "database connection lost", { error: error.message }),
+    });
+  const [db, readingDb] = [open(POOL_SIZE), open(READING_POOL_SIZE)];
+  return {
+    db,
+    readingDb,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([db.destroy(), readingDb.destroy()]);
+    },
+  };
 }
 
 async function bringUpToDate(connection: DatabaseConnection, log: Log): Promise<void> {

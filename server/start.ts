@@ -93,7 +93,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const database = parts.use(await openConfiguredDatabase(config, clock, log, signal));
   const { db } = database;
 
-  const reader = createApiReader(db);
+  const reader = createApiReader(database.readingDb);
   const feed = parts.use(
     new ChangeFeed(reader, clock, random, (error) => log("warn", "change feed", { error: String(error) })),
   );
