@@ -108,4 +108,27 @@ inChromium("the page of fleet updates", () => {
     await page.locator('[data-member="win-01"]').getByText("Cancelled").waitFor();
     expectNoFaults(visitor);
   });
+
+  test("from a halted fleet update somebody goes on to plan another", async () => {
+    const { plane } = dashboard;
+    const broken = await ScriptedHost.connect(plane, "zz-broken");
+    await plane.fleet.startFleetUpdate({ hostIds: [broken.hostId] });
+    const { jobId } = await broken.commanded();
+    broken.stream.sendProgress({ jobId, phase: UpdatePhase.FAILED, reason: JobReason.PROBE_FAILED });
+    await using visitor = await dashboard.visit("/settings/fleet-update");
+    const { page } = visitor;
+    await page.getByRole("heading", { name: "Halted at zz-broken: new agent failed its test run" }).waitFor();
+    await page.getByRole("button", { name: "Start another…" }).click();
+    await page.getByText(/hosts are behind/).waitFor();
+    for (const other of await page.getByRole("checkbox", { name: /^Take (?!zz-broken)/ }).all()) {
+      await other.setChecked(false);
+    }
+    await page.getByRole("button", { name: "Start fleet update…" }).click();
+    await page.getByRole("alertdialog").getByRole("button", { name: "Start fleet update" }).click();
+    // Of its own, and not a repetition of the halted one.
+    await succeedNext(broken);
+    await page.getByText("Completed", { exact: true }).first().waitFor();
+    expect(await page.getByText("again, after an earlier one").count()).toBe(0);
+    expectNoFaults(visitor);
+  });
 });
