@@ -216,6 +216,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     downloads: new ReleaseDownloads({ store: releaseStore, folders }),
     install: offer,
     installCommand: (origin: string, token: string) => offer.command(origin, token),
+    reinstallCommand: (origin: string) => offer.renewal(origin),
     feed,
     clock,
     ...accounts,

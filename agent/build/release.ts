@@ -13,6 +13,7 @@ import {
 } from "../../gen/rollcall/v1/release_pb.js";
 import { AGENT_PACKAGE } from "../own-version.ts";
 import { buildExecutable, bundleAgent } from "./executable.ts";
+import { readInstallRevision } from "./install-revision.ts";
 import { prepareNodeBinary, type NodeBinary } from "./node-binary.ts";
 import { refuseForeignRoots, signManifest, writeRoots, type Publisher } from "./publisher.ts";
 import type { Target } from "./target.ts";
@@ -56,13 +57,14 @@ export async function buildRelease(order: ReleaseOrder): Promise<BuiltRelease> {
     const nodes: NodeBinary[] = [];
     for (const target of order.targets) nodes.push(await prepareNodeBinary(root, target));
     const sequence = await chooseSequence(order);
+    const installRevision = await readInstallRevision(root);
     const stagedDir = join(workDir, "release");
     await mkdir(stagedDir);
     const { roots, keySet } = publisher.folder;
     await bundleAgent(root, { version, sequence, roots, keysSequence: Number(keySet.sequence) }, workDir);
     const artifacts: ManifestArtifact[] = [];
     for (const node of nodes) artifacts.push(await buildArtifact(root, node, workDir, stagedDir));
-    const manifest = encodeManifest(describeRelease(order, artifacts, sequence));
+    const manifest = encodeManifest(describeRelease(order, artifacts, { sequence, installRevision }));
     await writeFile(join(stagedDir, "manifest.json"), manifest);
     await writeSignatures(stagedDir, publisher, manifest, createdAt);
     await writeRoots(releasesDir, publisher.folder, workDir);
@@ -119,7 +121,11 @@ export function listBlocks(artifact: Buffer): Buffer {
   return Buffer.concat(digests);
 }
 
-function describeRelease(order: ReleaseOrder, artifacts: ManifestArtifact[], sequence: number): Manifest {
+function describeRelease(
+  order: ReleaseOrder,
+  artifacts: ManifestArtifact[],
+  { sequence, installRevision }: { readonly sequence: number; readonly installRevision: number },
+): Manifest {
   return create(ManifestSchema, {
     format: 1,
     product: AGENT_PACKAGE,
@@ -128,6 +134,7 @@ function describeRelease(order: ReleaseOrder, artifacts: ManifestArtifact[], seq
     createdAt: timestampFromDate(order.createdAt),
     artifacts,
     permittedFloor: BigInt(order.permittedFloor),
+    installRevision,
   });
 }
 

@@ -8,6 +8,7 @@ import type { Job } from "../domain/job.ts";
 import { callerKey } from "./caller.ts";
 import type { ChangeFeed, FleetReader } from "./change-feed.ts";
 import { cutPage, decodeInstantToken, decodePageToken, pageSize } from "./page-token.ts";
+import { requestFactsKey } from "./request-facts.ts";
 import { watchFleet, type SnapshotReader } from "./watch-fleet.ts";
 import { toWireCounts, toWireHost, toWireJob } from "./wire-fleet.ts";
 
@@ -38,12 +39,14 @@ export interface HostParts {
   readonly updates: UpdatePort;
   /** Revokes a host's credential and ends its stream. */
   readonly removeHost: (hostId: HostId, actor: string) => Promise<void>;
+  /** The line that renews what stands on a host. `origin` is where whoever asks reached this server. */
+  readonly reinstallCommand: (origin: string) => string;
   readonly feed: ChangeFeed;
   readonly clock: Clock;
 }
 
 /** Hosts, their jobs, and the stream of changes. */
-export function createHostHandlers({ reader, updates, removeHost, feed, clock }: HostParts) {
+export function createHostHandlers({ reader, updates, removeHost, reinstallCommand, feed, clock }: HostParts) {
   return {
     async listHosts(request) {
       const limit = pageSize(request.pageSize);
@@ -55,8 +58,9 @@ export function createHostHandlers({ reader, updates, removeHost, feed, clock }:
       return { hosts: page.map(toWireHost), nextPageToken, counts: toWireCounts(await reader.countHosts()) };
     },
 
-    async getHost(request) {
-      return { host: toWireHost(await findHost(reader, request.hostId as HostId)) };
+    async getHost(request, context) {
+      const host = toWireHost(await findHost(reader, request.hostId as HostId));
+      return { host, reinstallCommand: reinstallCommand(context.values.get(requestFactsKey).origin) };
     },
 
     async updateHost(request, context) {

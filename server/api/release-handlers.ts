@@ -71,5 +71,6 @@ function toWireRelease(release: Release): WireRelease {
     keyLabel: release.keyLabel,
     development: release.isDevelopment,
     permittedFloor: BigInt(release.permittedFloor),
+    installRevision: release.installRevision,
   });
 }

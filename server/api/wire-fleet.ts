@@ -57,6 +57,7 @@ export function toWireHost(host: Host): WireHost {
     updateAvailable: isBehind(host.agentVersion, host.targetVersion),
     packages: host.packages.map((entry) => ({ ...entry })),
     installRevision: host.installRevision,
+    needsReinstall: host.needsReinstall,
     enrolledAt: timestampFromDate(host.enrolledAt),
     ...instant("lastSeenAt", host.lastSeenAt),
     ...(host.latestJob === null ? {} : { latestJob: toWireJob(host.latestJob) }),

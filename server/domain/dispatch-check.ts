@@ -3,6 +3,8 @@
  * a fleet update and a retry alike.
  */
 
+import { needsReinstall } from "./host.ts";
+
 /** Why an update was refused before anything was sent. */
 export type DispatchRefusal =
   | { readonly reason: "host_offline" }
@@ -11,6 +13,12 @@ export type DispatchRefusal =
   | { readonly reason: "no_target" }
   | { readonly reason: "no_artifact"; readonly version: string; readonly platform: string }
   | { readonly reason: "below_sequence_floor"; readonly version: string; readonly floor: string }
+  | {
+      readonly reason: "needs_reinstall";
+      readonly version: string;
+      readonly installed: string;
+      readonly expected: string;
+    }
   | { readonly reason: "quarantined"; readonly sha256: string }
   | { readonly reason: "identity_duplicated" };
 
@@ -29,6 +37,10 @@ export interface DispatchFacts {
   readonly sequenceFloor: number;
   /** The highest floor of a host that takes the target: its sequence, or what its manifest permits. */
   readonly greatestFloor: number | undefined;
+  /** Of the unit and guard that the host was installed with; 0 without either. */
+  readonly installRevision: number;
+  /** The oldest of a host that can take the target; 0 for any. */
+  readonly expectedRevision: number;
 }
 
 /**
@@ -48,6 +60,14 @@ export function findDispatchRefusal(facts: DispatchFacts, ignoreQuarantine: bool
   if (facts.greatestFloor !== undefined && facts.sequenceFloor > facts.greatestFloor) {
     const floor = String(facts.sequenceFloor);
     return { reason: "below_sequence_floor", version: facts.targetVersion, floor };
+  }
+  if (needsReinstall(facts.installRevision, facts.expectedRevision)) {
+    return {
+      reason: "needs_reinstall",
+      version: facts.targetVersion,
+      installed: String(facts.installRevision),
+      expected: String(facts.expectedRevision),
+    };
   }
   if (facts.isQuarantined && !ignoreQuarantine) return { reason: "quarantined", sha256: facts.artifactSha256 };
   return undefined;

@@ -22,7 +22,10 @@ export interface Host {
   /** Null until its first Hello. */
   readonly agentVersion: string | null;
   readonly packages: readonly PackageVersion[];
+  /** Of the unit and guard it was installed with; 0 without either. */
   readonly installRevision: number;
+  /** They are older than the target version expects. */
+  readonly needsReinstall: boolean;
   readonly isOnline: boolean;
   readonly isIdentityDuplicated: boolean;
   readonly targetVersion: string | null;
@@ -48,6 +51,14 @@ export interface HostCounts {
 /** `<os>-<arch>`, the name a host's artifacts go by. */
 export function platformOf(host: { readonly os: string; readonly arch: string }): string {
   return `${host.os}-${host.arch}`;
+}
+
+/**
+ * Whether unit and guard of a host are older than a release expects. A host without a revision was installed by hand:
+ * nobody knows what it has, so it is not judged.
+ */
+export function needsReinstall(installRevision: number, expectedRevision: number): boolean {
+  return installRevision > 0 && installRevision < expectedRevision;
 }
 
 /** Behind means another version than the target, compared as exact strings. */

@@ -31,6 +31,7 @@ export type RefusalReason =
   | "release_in_use"
   | "below_sequence_floor"
   | "artifact_unknown"
+  | "needs_reinstall"
   | "user_unknown"
   | "username_taken"
   | "last_admin"

@@ -14,6 +14,8 @@ export interface Release {
   readonly isDevelopment: boolean;
   /** Hosts whose sequence floor is at most this may install it although its sequence is lower. */
   readonly permittedFloor: number;
+  /** The oldest install revision of a host that can take it; 0 for any. */
+  readonly installRevision: number;
 }
 
 /** Its program for one platform. */

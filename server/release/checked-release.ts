@@ -7,6 +7,7 @@ export interface CheckedRelease {
   readonly version: string;
   readonly sequence: number;
   readonly permittedFloor: number;
+  readonly installRevision: number;
   readonly manifest: Uint8Array;
   readonly manifestSha256: Uint8Array;
   readonly signature: Uint8Array;
@@ -34,6 +35,7 @@ export function toCheckedRelease(documents: CheckedDocuments, artifacts: readonl
     version: manifest.version,
     sequence: Number(manifest.sequence),
     permittedFloor: Number(manifest.permittedFloor),
+    installRevision: manifest.installRevision,
     manifest: documents.manifestBytes,
     manifestSha256: documents.manifestSha256,
     signature: documents.signature,

@@ -32,6 +32,8 @@ interface HostRow {
   quarantined: boolean;
   sequence_floor: bigint;
   greatest_floor: bigint | null;
+  install_revision: number;
+  expected_revision: number | null;
 }
 
 /** Loads a fleet update as it stands; `undefined` when it is unknown. */
@@ -51,6 +53,7 @@ export async function loadFleetSnapshot(db: Kysely<Db>, id: FleetUpdateId): Prom
       hosts.identity_duplicated_at is not null as is_duplicated,
       (select open.id from jobs as open where open.host_id = turn.host_id and open.ended_at is null) as open_job_id,
       artifact.sha256, ${SEQUENCE_FLOOR} as sequence_floor, greatest(release.sequence, release.permitted_floor) as greatest_floor,
+      hosts.install_revision, release.install_revision as expected_revision,
       exists (select from quarantined_artifacts as q where q.sha256 = artifact.sha256) as quarantined
     from turn
     join hosts on hosts.id = turn.host_id
@@ -108,6 +111,8 @@ function refusalOf(row: HostRow, toVersion: string): DispatchRefusal | { readonl
       isQuarantined: row.quarantined,
       sequenceFloor: Number(row.sequence_floor),
       greatestFloor: row.greatest_floor === null ? undefined : Number(row.greatest_floor),
+      installRevision: row.install_revision,
+      expectedRevision: row.expected_revision ?? 0,
     },
     false,
   );

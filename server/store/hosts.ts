@@ -1,7 +1,7 @@
 /** Questions about hosts. Everybody's picture of a host comes from `hostQuery`: one predicate, one number. */
 import { sql, type Kysely, type Transaction } from "kysely";
 import type { DispatchFacts } from "../domain/dispatch-check.ts";
-import { AGENT_PACKAGE, platformOf, type Host, type HostCounts } from "../domain/host.ts";
+import { AGENT_PACKAGE, needsReinstall, platformOf, type Host, type HostCounts } from "../domain/host.ts";
 import type { HostId, JobId } from "../domain/ids.ts";
 import { toJob } from "./job-rows.ts";
 import type { Db } from "./schema.ts";
@@ -17,6 +17,11 @@ export interface HostCursor {
 
 const IS_ONLINE = sql<boolean>`(hosts.offline_at is null or hosts.offline_at > clock_timestamp())`;
 const TARGET = sql<string | null>`(select version from target_versions where package = ${AGENT_PACKAGE})`;
+
+const TARGET_REVISION = sql<number | null>`(
+  select releases.install_revision from releases
+  join target_versions on target_versions.package = releases.package and target_versions.version = releases.version
+  where releases.package = ${AGENT_PACKAGE})`;
 
 /** Adds a host that just enrolled. It is offline until its first Hello. */
 export async function insertHost(
@@ -44,7 +49,7 @@ function hostQuery(db: Executor) {
   return db
     .selectFrom("hosts")
     .selectAll("hosts")
-    .select([IS_ONLINE.as("is_online"), TARGET.as("target_version")])
+    .select([IS_ONLINE.as("is_online"), TARGET.as("target_version"), TARGET_REVISION.as("target_revision")])
     .where("hosts.removed_at", "is", null);
 }
 
@@ -97,6 +102,7 @@ async function withLatestJobs(db: Executor, rows: readonly HostRow[]): Promise<r
     agentVersion: row.agent_version,
     packages: row.packages,
     installRevision: row.install_revision,
+    needsReinstall: needsReinstall(row.install_revision, row.target_revision ?? 0),
     isOnline: row.is_online,
     isIdentityDuplicated: row.identity_duplicated_at !== null,
     targetVersion: row.target_version,
@@ -184,6 +190,7 @@ export async function lockDispatchFacts(
       "releases.manifest_sha256",
       "releases.sequence",
       "releases.permitted_floor",
+      "releases.install_revision",
       "release_artifacts.sha256",
       "quarantined_artifacts.quarantined_at",
     ])
@@ -203,6 +210,8 @@ export async function lockDispatchFacts(
     isQuarantined: release?.quarantined_at != null,
     sequenceFloor: Number(host.next_floor),
     greatestFloor: release && greatestFloorOf(release),
+    installRevision: host.install_revision,
+    expectedRevision: release?.install_revision ?? 0,
     manifestSha256: release?.manifest_sha256,
   };
 }

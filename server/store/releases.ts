@@ -12,6 +12,7 @@ export interface NewRelease {
   readonly version: string;
   readonly sequence: number;
   readonly permittedFloor: number;
+  readonly installRevision: number;
   readonly manifest: Uint8Array;
   readonly manifestSha256: Uint8Array;
   readonly signature: Uint8Array;
@@ -82,6 +83,7 @@ export async function insertRelease(tx: Transaction<Db>, release: NewRelease): P
       version: release.version,
       sequence: BigInt(release.sequence),
       permitted_floor: BigInt(release.permittedFloor),
+      install_revision: release.installRevision,
       manifest: Buffer.from(release.manifest),
       manifest_sha256: Buffer.from(release.manifestSha256),
       ...signatureColumns(release),
@@ -282,6 +284,7 @@ export async function listReleases(db: Executor, packageName: string): Promise<r
     keyLabel: release.key_label,
     isDevelopment: release.is_development,
     permittedFloor: Number(release.permitted_floor),
+    installRevision: release.install_revision,
     artifacts: artifacts
       .filter((artifact) => artifact.version === release.version)
       .map((artifact) => ({

@@ -80,6 +80,8 @@ export interface ReleasesTable {
   key_label: Generated<string>;
   is_development: Generated<boolean>;
   permitted_floor: Generated<bigint>;
+  /** The oldest of a host that can take it; 0 for any. */
+  install_revision: Generated<number>;
 }
 
 /** What a version and a sequence once meant. */

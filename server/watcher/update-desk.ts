@@ -123,6 +123,11 @@ function sentenceOf(refusal: DispatchRefusal): string {
       return `${refusal.version} has no build for ${refusal.platform}.`;
     case "below_sequence_floor":
       return `The host would refuse ${refusal.version}: it takes nothing below the sequence ${refusal.floor}.`;
+    case "needs_reinstall":
+      return (
+        `The host's unit and guard are of revision ${refusal.installed}, and ${refusal.version} needs revision ` +
+        `${refusal.expected}. Run the install line on it again; it keeps its identity and needs no token.`
+      );
     case "quarantined":
       return "The artifact is quarantined because it rolled back on other hosts; an admin can lift that, or ignore it for one host.";
     case "identity_duplicated":

@@ -41,6 +41,7 @@ const REASONS: Readonly<Record<RefusalReason, Refusal_Reason>> = {
   release_in_use: Refusal_Reason.RELEASE_IN_USE,
   below_sequence_floor: Refusal_Reason.BELOW_SEQUENCE_FLOOR,
   artifact_unknown: Refusal_Reason.ARTIFACT_UNKNOWN,
+  needs_reinstall: Refusal_Reason.NEEDS_REINSTALL,
   user_unknown: Refusal_Reason.USER_UNKNOWN,
   username_taken: Refusal_Reason.USERNAME_TAKEN,
   last_admin: Refusal_Reason.LAST_ADMIN,

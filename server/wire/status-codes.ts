@@ -31,6 +31,7 @@ const REFUSAL_CODES: Readonly<Record<RefusalReason, StatusCode>> = {
   update_running: STATUS.failedPrecondition,
   no_artifact: STATUS.failedPrecondition,
   quarantined: STATUS.failedPrecondition,
+  needs_reinstall: STATUS.failedPrecondition,
   no_target: STATUS.failedPrecondition,
   job_ended: STATUS.failedPrecondition,
   job_committed: STATUS.failedPrecondition,

@@ -156,6 +156,8 @@ function refusalOf(db: MemoryDatabase, { hostId }: PlaceRow, toVersion: string):
       isQuarantined: isQuarantined(db, toVersion),
       sequenceFloor: 0,
       greatestFloor: undefined,
+      installRevision: 0,
+      expectedRevision: 0,
     },
     false,
   );

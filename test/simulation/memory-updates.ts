@@ -46,6 +46,8 @@ export function updateQuestions(
         isQuarantined: isQuarantined(db, targetVersion ?? ""),
         sequenceFloor: 0,
         greatestFloor: undefined,
+        installRevision: 0,
+        expectedRevision: 0,
         manifestSha256,
       };
     },

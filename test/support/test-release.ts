@@ -20,6 +20,7 @@ export interface TestRelease {
   readonly artifact: Buffer;
   readonly platform?: string;
   readonly permittedFloor?: number;
+  readonly installRevision?: number;
   /** Whose root keys `roots.pub` holds; TEST_PUBLISHER when left out. */
   readonly publisher?: ReleasePublisher;
   /** Signs the manifest; the publisher's signing key when left out. */
@@ -54,6 +55,7 @@ function describeTestRelease(release: TestRelease, platform: string): Manifest {
     version: release.version,
     sequence: BigInt(release.sequence),
     permittedFloor: BigInt(release.permittedFloor ?? 0),
+    installRevision: release.installRevision ?? 0,
     createdAt: timestampFromDate(new Date(Date.UTC(2026, 0, release.sequence))),
     artifacts: [
       {

@@ -120,6 +120,13 @@ export declare type Release = Message<"rollcall.v1.Release"> & {
    * @generated from field: uint64 permitted_floor = 10;
    */
   permittedFloor: bigint;
+
+  /**
+   * The oldest install revision of a host that can take it; 0 for any.
+   *
+   * @generated from field: uint32 install_revision = 11;
+   */
+  installRevision: number;
 };
 
 /**

@@ -96,6 +96,13 @@ export declare type GetHostResponse = Message<"rollcall.v1.GetHostResponse"> & {
    * @generated from field: rollcall.v1.Host host = 1;
    */
   host?: Host | undefined;
+
+  /**
+   * What to run on it, as root, to renew its agent, unit and guard. It holds no secret.
+   *
+   * @generated from field: string reinstall_command = 2;
+   */
+  reinstallCommand: string;
 };
 
 /**

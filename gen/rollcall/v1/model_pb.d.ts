@@ -330,7 +330,7 @@ export declare type Host = Message<"rollcall.v1.Host"> & {
   packages: PackageVersion[];
 
   /**
-   * Which unit and guard this host was installed with.
+   * Which unit and guard this host was installed with; 0 when it was installed by hand.
    *
    * @generated from field: uint32 install_revision = 11;
    */
@@ -373,6 +373,14 @@ export declare type Host = Message<"rollcall.v1.Host"> & {
    * @generated from field: uint64 keys_sequence = 17;
    */
   keysSequence: bigint;
+
+  /**
+   * Its unit and guard are older than the target version expects: no update is sent
+   * before the install line was run on it again.
+   *
+   * @generated from field: bool needs_reinstall = 18;
+   */
+  needsReinstall: boolean;
 };
 
 /**
@@ -618,6 +626,11 @@ export enum Refusal_Reason {
    * @generated from enum value: REASON_ARTIFACT_UNKNOWN = 31;
    */
   ARTIFACT_UNKNOWN = 31,
+
+  /**
+   * @generated from enum value: REASON_NEEDS_REINSTALL = 32;
+   */
+  NEEDS_REINSTALL = 32,
 
   /**
    * From here on: people, sessions and API tokens.

@@ -62,6 +62,14 @@ export declare type Manifest = Message<"rollcall.v1.Manifest"> & {
    * @generated from field: uint64 permitted_floor = 7;
    */
   permittedFloor: bigint;
+
+  /**
+   * The oldest install revision (units and guard) of a host that can take this
+   * release; 0 for any. For the server, so that it sends nothing in vain.
+   *
+   * @generated from field: uint32 install_revision = 8;
+   */
+  installRevision: number;
 };
 
 /**

@@ -6,6 +6,7 @@ import * as signedReleases from "./0004-signed-releases.ts";
 import * as accountPages from "./0005-account-pages.ts";
 import * as auditSeals from "./0006-audit-seals.ts";
 import * as quarantine from "./0007-quarantine.ts";
+import * as installRevisions from "./0008-install-revisions.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -16,4 +17,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0005-account-pages": accountPages,
   "0006-audit-seals": auditSeals,
   "0007-quarantine": quarantine,
+  "0008-install-revisions": installRevisions,
 };

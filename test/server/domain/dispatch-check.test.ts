@@ -12,6 +12,8 @@ const READY: DispatchFacts = {
   isQuarantined: false,
   sequenceFloor: 5,
   greatestFloor: 5,
+  installRevision: 2,
+  expectedRevision: 2,
 };
 
 const refusalOf = (facts: Partial<DispatchFacts>, ignoreQuarantine = false) =>
@@ -33,7 +35,22 @@ test("each thing that stands against an update is named with its facts", () => {
     platform: "linux-x64",
   });
   expect(refusalOf({ sequenceFloor: 6 })).toEqual({ reason: "below_sequence_floor", version: "2.0", floor: "6" });
+  expect(refusalOf({ installRevision: 1 })).toEqual({
+    reason: "needs_reinstall",
+    version: "2.0",
+    installed: "1",
+    expected: "2",
+  });
   expect(refusalOf({ isQuarantined: true })).toEqual({ reason: "quarantined", sha256: "ab" });
+});
+
+test("a host that was installed by hand is not judged by its install revision", () => {
+  expect(refusalOf({ installRevision: 0 })).toBeUndefined();
+});
+
+test("a release that expects no install revision, or an older one, goes to every host", () => {
+  expect(refusalOf({ installRevision: 1, expectedRevision: 0 })).toBeUndefined();
+  expect(refusalOf({ installRevision: 3 })).toBeUndefined();
 });
 
 test("a running update is named before anything else", () => {
@@ -43,6 +60,7 @@ test("a running update is named before anything else", () => {
 test("quarantine can be ignored, nothing else can", () => {
   expect(refusalOf({ isQuarantined: true }, true)).toBeUndefined();
   expect(refusalOf({ isOffline: true }, true)).toEqual({ reason: "host_offline" });
+  expect(refusalOf({ isQuarantined: true, installRevision: 1 }, true)?.reason).toBe("needs_reinstall");
 });
 
 test("versions are compared as exact strings", () => {

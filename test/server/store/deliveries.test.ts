@@ -45,6 +45,7 @@ async function addRelease({ db }: TestDatabase): Promise<void> {
       version: "2",
       sequence: 2,
       permittedFloor: 0,
+      installRevision: 0,
       manifest: Buffer.from("{}"),
       manifestSha256: Buffer.alloc(32),
       signature: Buffer.from("s"),
