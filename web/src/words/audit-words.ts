@@ -30,6 +30,9 @@ const WORDS: Readonly<Record<string, string>> = {
   "release.imported": "Release imported",
   "release.removed": "Release removed",
   "release.target_changed": "Target version changed",
+  "release.keys_changed": "Key set changed",
+  "release.quarantined": "Build quarantined",
+  "release.quarantine_lifted": "Quarantine lifted",
 };
 
 /** The kinds of entries that the log can be narrowed to: a group of actions, and its name. */

@@ -251,6 +251,7 @@ const OTHER_REASONS: Readonly<Record<string, string>> = {
   no_artifact: "No build for its platform",
   identity_duplicated: "Two machines use its identity",
   quarantined: "Its build is quarantined",
+  needs_reinstall: "Its unit and guard are too old",
   below_sequence_floor: "The release is older than it accepts",
   fleet_update_ended: "The fleet update had ended",
 };

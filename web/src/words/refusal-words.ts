@@ -21,6 +21,9 @@ export function whyNotUpdatable(host: Host, nowMs: number): string | undefined {
       : `Offline since ${formatMoment(seen, nowMs)}. It can be updated when it reports again.`;
   }
   if (!host.updateAvailable) return `Already runs ${host.targetVersion}.`;
+  if (host.needsReinstall) {
+    return `Its unit and guard are too old for ${host.targetVersion}. Run the install command on it again.`;
+  }
   return undefined;
 }
 
@@ -36,6 +39,7 @@ export function refusalSentence(reason: Refusal_Reason, host: Host | undefined, 
     Refusal_Reason.UPDATE_RUNNING,
     Refusal_Reason.IDENTITY_DUPLICATED,
     Refusal_Reason.NO_TARGET,
+    Refusal_Reason.NEEDS_REINSTALL,
   ];
   return known.includes(reason) ? whyNotUpdatable(host, nowMs) : undefined;
 }
