@@ -5,7 +5,8 @@
  * changes is told by agents over their streams and takes the server's own way to the page.
  */
 import { loadavg } from "node:os";
-import type { Browser, BrowserContext } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { systemClock } from "../../agent/clock-system.ts";
 import { openDatabase } from "../../server/store/open-database.ts";
 import { addSession, addUser } from "../support/account-fixture.ts";
 import { launchChromium } from "../web/support/chromium.ts";
@@ -23,6 +24,8 @@ const HOSTS = 10_000;
 const STORM_HOSTS = 250;
 const CHANGES_A_SECOND = 500;
 const STORM_MS = 10_000;
+/** The same inputs before the storm, to tell what is the storm's. */
+const REST_MS = 4_000;
 const PAINTS = 5;
 const SCREEN = { width: 1440, height: 900 };
 const [OLD_VERSION, NEW_VERSION] = ["1.0.0", "2.0.0"];
@@ -81,13 +84,34 @@ async function measureStorm(own: OwnServer, browser: Browser, storm: Storm, sign
   const page = await context.newPage();
   await page.goto(`${own.server.web}/hosts`);
   await page.locator('[data-testid="connection"][data-state="live"]').first().waitFor();
+  const atRest = await measureInput(page, systemClock.sleep(REST_MS, signal));
+  const meter = await meterCpu(page);
   const before = await readSequence(own);
   const blowing = storm.blow(CHANGES_A_SECOND, STORM_MS, signal);
   const after = blowing.then(() => readSequence(own));
   const input = await measureInput(page, blowing);
   // A report changes a job and its host, and is told as both.
   const changesASecond = Math.round((((await after) - before) / 2 / STORM_MS) * 1_000);
-  return { changesASecond, ...input, loadAverage: Math.round((loadavg()[0] ?? 0) * 10) / 10 };
+  return {
+    inputAtRestP95Ms: atRest.inputP95Ms,
+    changesASecond,
+    ...input,
+    // What the page takes of one core, however few of its turns it got on a busy machine.
+    pageCpuPercent: Math.round(((await meter()) / STORM_MS) * 100),
+    loadAverage: Math.round((loadavg()[0] ?? 0) * 10) / 10,
+  };
+}
+
+/** Starts to measure. What it returns tells the time that the page's thread has computed since. *Units*: milliseconds. */
+async function meterCpu(page: Page): Promise<() => Promise<number>> {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable", { timeDomain: "threadTicks" });
+  const read = async (): Promise<number> => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    return (metrics.find(({ name }) => name === "ThreadTime")?.value ?? 0) * 1_000;
+  };
+  const startedMs = await read();
+  return async () => (await read()) - startedMs;
 }
 
 /** The number of the newest change that watchers were told. */
