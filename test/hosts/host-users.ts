@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { SystemdHost } from "./systemd-host.ts";
 
 /** The id of the one system user that a host of these tests gets. */
-export const USER_ID = 990;
+const USER_ID = 990;
 
 /** Before the host boots: a system user with a group of the same name. */
 export async function addUser(host: SystemdHost, name: string): Promise<void> {

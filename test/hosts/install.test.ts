@@ -83,6 +83,14 @@ describe.skipIf(reasonToSkip !== undefined)(
       const online = await fleet.untilOnline("line", older.version);
       expect(online).toMatchObject({ id: host.id, installRevision: 1 });
 
+      // What fails halfway on a host leaves its agent running, and the next run goes on from there.
+      await machine.demand("mkdir", `${CONFIG}.new`);
+      const halfway = await installAgent(machine, withoutToken(line), older.version);
+      expect([halfway.status, halfway.stderr]).toEqual([1, expect.stringContaining(`${CONFIG}.new`)]);
+      const active = await machine.demand("systemctl", "is-active", "rollcall-agent", "rollcall-agent-guard");
+      expect(active).toBe("active\nactive\n");
+      expect(await installAgent(machine, withoutToken(line), older.version)).toMatchObject({ status: 0 });
+
       const uninstall = `${withoutToken(line)} -s -- --uninstall`;
       expect(await installAgent(machine, uninstall, "")).toMatchObject({ status: 0 });
       expect(await findTraces(machine)).toEqual([]);

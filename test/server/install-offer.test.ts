@@ -46,7 +46,7 @@ async function readSettings(offer: InstallOffer, origin: string): Promise<Record
     .toString()
     .replace(/\nmain "\$@"\n$/, "\n");
   const print = names.map((name) => `printf '%s\\0' "$${name}"`).join("\n");
-  const { stdout, stderr } = spawnSync("dash", ["-s"], { input: `${script}\n${print}\n`, encoding: "utf8" });
+  const { stdout, stderr } = spawnSync("sh", ["-s"], { input: `${script}\n${print}\n`, encoding: "utf8" });
   expect(stderr).toBe("");
   return Object.fromEntries(stdout.split("\0").map((value, index) => [names[index] ?? "end", value]));
 }
