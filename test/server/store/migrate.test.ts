@@ -61,3 +61,34 @@ test("a migration that fails is undone, with those that ran before it, and named
   expect(left).not.toContain("half_done");
   expect(left).not.toContain("jobs");
 });
+
+test("a job from before artifacts were noted is given the one of its host's platform", async () => {
+  await using database = await createEmptyDatabase();
+  const { ownerDb } = database;
+  await migrate(ownerDb, Object.fromEntries(Object.entries(migrations).filter(([name]) => name < "0007")));
+  const statements = [
+    `insert into hosts (id, hostname, os, arch, packages, offline_at)
+      select gen_random_uuid(), arch, 'linux', arch, '[]', now() from unnest(array['x64', 'arm64']) as arch`,
+    `insert into releases (package, version, sequence, manifest, manifest_sha256, signature)
+      values ('rollcall-agent', '2', 2, '', '\\x02', '')`,
+    `insert into release_artifacts (package, version, platform, file_name, size_bytes, sha256, block_size_bytes, block_list)
+      select 'rollcall-agent', '2', platform, 'a', 1, 'of ' || platform, 1, ''
+      from unnest(array['linux-x64', 'linux-arm64']) as platform`,
+    `insert into jobs (id, host_id, kind, package, from_version, to_version, manifest_sha256, state, requested_by,
+        ended_at, last_deadline_at)
+      select gen_random_uuid(), id, 'update', 'rollcall-agent', '1', version, manifest, 'succeeded', 'test', now(), now()
+      from hosts, (values ('2', '\\x02'::bytea), ('removed', '\\x01')) as release (version, manifest)`,
+  ];
+  for (const statement of statements) await sql.raw(statement).execute(ownerDb);
+  await migrate(ownerDb, migrations);
+  const { rows } = await sql<{ fact: string }>`
+    select concat_ws(' ', hostname, to_version, artifact_sha256) as fact
+    from jobs join hosts on hosts.id = jobs.host_id order by 1
+  `.execute(ownerDb);
+  expect(rows.map(({ fact }) => fact)).toEqual([
+    "arm64 2 of linux-arm64",
+    "arm64 removed",
+    "x64 2 of linux-x64",
+    "x64 removed",
+  ]);
+});
