@@ -99,6 +99,20 @@ inChromium("the table of hosts", () => {
     expectNoFaults(visitor);
   });
 
+  test("no column is cut off, however wide the window", async () => {
+    await using visitor = await dashboard.visit("/hosts");
+    const { page } = visitor;
+    await untilLive(page);
+    for (const width of [390, 760, 1023, 1024, 1179, 1180, 1279, 1280, 1440]) {
+      await page.setViewportSize({ width, height: 900 });
+      const cut = await page
+        .locator("[data-host], [role=row]:visible")
+        .evaluateAll((rows) => rows.filter((row) => row.scrollWidth > row.clientWidth).length);
+      expect(cut, `at ${width}`).toBe(0);
+    }
+    expectNoFaults(visitor);
+  });
+
   test("rows that somebody made compact stay so in this browser", async () => {
     await using visitor = await dashboard.visit("/hosts");
     const { page } = visitor;
