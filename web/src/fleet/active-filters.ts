@@ -8,7 +8,7 @@ export interface ActiveFilter {
 }
 
 /** What the fixed filters are called. */
-export const FILTER_WORDS = {
+const FILTER_WORDS = {
   behind: "Behind",
   failing: "Failing",
   updating: "Updating",
