@@ -1,9 +1,15 @@
+import { copyFile, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { readDevelopmentPublisher } from "../../agent/build/publisher.ts";
+import { systemBench } from "../../agent/release/system-bench.ts";
 import { computeVersion } from "../../gen/version.ts";
-import { buildAgents } from "../demo/agent-builds.ts";
+import { buildAgents, type AgentBuild, type AgentBuilds } from "../demo/agent-builds.ts";
+import { createWorkspace } from "../demo/workspace.ts";
 import { BuiltFleet } from "../faults/built-fleet.ts";
 import { planPoints, runJobs, type CampaignJob } from "../faults/campaign.ts";
 import type { Fault, TracedCall } from "../faults/strace-plan.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
+import { buildFormerNodeAgent } from "./delivery/former-agents.ts";
 import { stopwatchMs } from "./stopwatch-clock.ts";
 import type { Suite } from "./suite.ts";
 
@@ -12,40 +18,67 @@ const WRITES = 210;
 const FAULTS: readonly Fault[] = ["kill", "EIO", "ENOSPC"];
 const REPORT_EVERY = 25;
 
+/** What is interrupted, and where. */
+interface Campaign {
+  readonly what: string;
+  readonly builds: AgentBuilds;
+  readonly choosePoints: (calls: readonly TracedCall[]) => readonly TracedCall[];
+}
+
 /**
  * The built agent, interrupted while it replaces itself by the newer build over a
- * real server: at every call that touches its files other than the writes of the
- * artifact, and at those, or WRITES of them if there are more, spread from the first to the last.
+ * real server: at every call that touches its files when only its sources changed,
+ * and at WRITES of the writes, spread from the first to the last, when all did.
  */
 export const faultsSuite: Suite = {
   name: "faults",
   async run(print, signal) {
-    await using fleet = await BuiltFleet.start(
-      await buildAgents(computeVersion(repositoryRoot), print, signal),
-      signal,
-    );
-    const prepare = () => {
-      signal.throwIfAborted();
-      return fleet.prepare();
-    };
-    const startedMs = stopwatchMs();
-    const calls = await planPoints(prepare, "counts");
-    const others = calls.filter(({ syscall }) => syscall !== "pwrite64");
-    const writes = chooseWrites(calls);
-    const jobs = [others, writes].flatMap((points) =>
-      FAULTS.flatMap((fault) => points.map((point): CampaignJob => ({ point, fault }))),
-    );
-    print(`${calls.length} calls; ${others.length} points and ${writes.length} writes, ${jobs.length} runs`);
-    let ended = 0;
-    const { runs, problems } = await runJobs(prepare, jobs, LANES, (found) => {
-      for (const problem of found) print(problem);
-      ended += 1;
-      if (ended % REPORT_EVERY === 0) print(`${ended} of ${jobs.length} after ${secondsSince(startedMs)} s`);
-    });
-    const points = { others: others.length, writes: writes.length };
-    return { calls: calls.length, points, runs, problems, elapsedS: secondsSince(startedMs) };
+    await using workspace = await createWorkspace("rollcall-bench-faults-");
+    const version = computeVersion(repositoryRoot);
+    const builds = await buildAgents(version, print, signal);
+    const older = await buildForeignAgent(version, workspace.path);
+    const campaigns: readonly Campaign[] = [
+      { what: "a change of the sources", builds, choosePoints: (calls) => calls },
+      { what: "a change of all", builds: { ...builds, older }, choosePoints: chooseWrites },
+    ];
+    const results = [];
+    for (const campaign of campaigns) results.push(await runCampaign(campaign, print, signal));
+    return { campaigns: results, problems: results.flatMap(({ problems }) => problems) };
   },
 };
+
+/** An agent that has next to no block of the release. */
+async function buildForeignAgent(version: string, folder: string): Promise<AgentBuild> {
+  const { folder: keys } = await readDevelopmentPublisher(repositoryRoot, systemBench);
+  const facts = { version, sequence: 1, roots: keys.roots, keysSequence: Number(keys.keySet.sequence) };
+  const built = await buildFormerNodeAgent(facts, join(folder, "former"));
+  const releasesDir = join(folder, "older");
+  const binaryPath = join(releasesDir, "rollcall-agent");
+  await mkdir(releasesDir);
+  await copyFile(built, binaryPath);
+  return { version: `${version}-former-node`, releasesDir, binaryPath };
+}
+
+async function runCampaign(campaign: Campaign, print: (line: string) => void, signal: AbortSignal) {
+  await using fleet = await BuiltFleet.start(campaign.builds, signal);
+  const prepare = () => {
+    signal.throwIfAborted();
+    return fleet.prepare();
+  };
+  const startedMs = stopwatchMs();
+  const calls = await planPoints(prepare, "counts");
+  const points = campaign.choosePoints(calls);
+  const jobs = FAULTS.flatMap((fault) => points.map((point): CampaignJob => ({ point, fault })));
+  print(`${campaign.what}: ${calls.length} calls, ${points.length} points, ${jobs.length} runs`);
+  let ended = 0;
+  const { runs, problems } = await runJobs(prepare, jobs, LANES, (found) => {
+    for (const problem of found) print(problem);
+    ended += 1;
+    if (ended % REPORT_EVERY === 0) print(`${ended} of ${jobs.length} after ${secondsSince(startedMs)} s`);
+  });
+  const facts = { calls: calls.length, points: points.length, runs, elapsedS: secondsSince(startedMs) };
+  return { what: campaign.what, ...facts, problems };
+}
 
 /** From the first to the last, evenly. */
 function chooseWrites(calls: readonly TracedCall[]): readonly TracedCall[] {
