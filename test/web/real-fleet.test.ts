@@ -49,7 +49,7 @@ inChromium("the dashboard over real agents", () => {
     expect(faults).toEqual([]);
   }, TIMEOUT_MS);
 
-  test("a server is set up, its first host enrolled by the command that the page gives", {
+  test("a server is set up, its first host enrolled with the token that the page gives", {
     timeout: TIMEOUT_MS,
   }, async () => {
     await page.goto((await readFile(fleet.server.setupLinkFile, "utf8")).trim());
