@@ -52,9 +52,9 @@ export async function loadFleetSnapshot(db: Kysely<Db>, id: FleetUpdateId): Prom
       (hosts.offline_at is null or hosts.offline_at > clock_timestamp()) as is_online,
       hosts.identity_duplicated_at is not null as is_duplicated,
       (select open.id from jobs as open where open.host_id = turn.host_id and open.ended_at is null) as open_job_id,
-      artifact.sha256, ${SEQUENCE_FLOOR} as sequence_floor, greatest(release.sequence, release.permitted_floor) as greatest_floor,
+      artifact.sha256, exists (select from quarantined_artifacts as q where q.sha256 = artifact.sha256) as quarantined,
       hosts.install_revision, release.install_revision as expected_revision,
-      exists (select from quarantined_artifacts as q where q.sha256 = artifact.sha256) as quarantined
+      ${SEQUENCE_FLOOR} as sequence_floor, greatest(release.sequence, release.permitted_floor) as greatest_floor
     from turn
     join hosts on hosts.id = turn.host_id
     left join jobs as own on own.id = turn.job_id
