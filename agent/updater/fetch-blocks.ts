@@ -29,6 +29,8 @@ export async function fetchBlocks(
   const { artifact, blockDigests } = release;
   const plan = new BlockPlan(blockDigests.length);
   const arriving = new Set<number>();
+  /** Resolves when every block that came so far was handed to the stage, or was none. */
+  let handedOver: Promise<void> = Promise.resolve();
   let bytesDone = 0;
   for (const index of stage.present) {
     plan.markPresent(index);
@@ -43,14 +45,22 @@ export async function fetchBlocks(
       if (!plan.isMissing(index) || arriving.has(index))
         throw failed(`the server sent block ${index}, which was not asked for`);
       arriving.add(index);
+      // Blocks are inflated side by side and written in the order they came: which ones are written by one call is not left to chance.
+      const earlier = handedOver;
+      const own = Promise.withResolvers<void>();
+      handedOver = own.promise;
       try {
         const bytes = await checkBlock(block, blockSize(release, index), blockDigests[index]);
-        await stage.write(index, bytes);
+        await earlier;
+        const written = stage.write(index, bytes);
+        own.resolve();
+        await written;
         plan.markPresent(index);
         bytesDone += bytes.length;
         advanced();
         onBytesDone(bytesDone);
       } finally {
+        own.resolve();
         arriving.delete(index);
       }
     };

@@ -1,3 +1,4 @@
+import { zstdCompressSync } from "node:zlib";
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import type { CheckedRelease } from "../../../agent/updater/check-release.ts";
@@ -5,7 +6,11 @@ import type { Delivery } from "../../../agent/updater/delivery.ts";
 import { fetchBlocks } from "../../../agent/updater/fetch-blocks.ts";
 import { FETCH_LIMITS, type FetchContext } from "../../../agent/updater/fetch-release.ts";
 import type { Stage } from "../../../agent/updater/update-platform.ts";
-import { FetchBlocksResponseSchema, type FetchBlocksResponse } from "../../../gen/rollcall/v1/agent_pb.js";
+import {
+  BlockEncoding,
+  FetchBlocksResponseSchema,
+  type FetchBlocksResponse,
+} from "../../../gen/rollcall/v1/agent_pb.js";
 import { FakeClock } from "../fake-clock.ts";
 import { createTestRelease, sendBlocks } from "../test-release.ts";
 
@@ -18,10 +23,10 @@ const checked = {
 
 const STILL_WAITING = create(FetchBlocksResponseSchema, {});
 
-/** Fetches the release from a server that does what `serve` does. *Shape*: what was written. */
+/** Fetches the release from a server that does what `serve` does, and then sends it unless that did. *Shape*: what was written. */
 async function fetchFrom(
   clock: FakeClock,
-  serve: (take: (block: FetchBlocksResponse) => Promise<void>) => Promise<void>,
+  serve: (take: (block: FetchBlocksResponse) => Promise<void>) => Promise<unknown>,
 ): Promise<readonly number[]> {
   const written: number[] = [];
   const stage: Pick<Stage, "present" | "write"> = {
@@ -30,7 +35,7 @@ async function fetchFrom(
   };
   const delivery: Pick<Delivery, "fetchBlocks"> = {
     fetchBlocks: async (_jobId, ranges, take, signal) => {
-      await serve(take);
+      if ((await serve(take)) === "everything") return;
       signal.throwIfAborted();
       for (const block of sendBlocks(release, { ranges } as never)) {
         await take(create(FetchBlocksResponseSchema, block));
@@ -73,4 +78,27 @@ test("an agent whose server stops saying so gives up after 60 s", async () => {
     }
   });
   await expect(fetched).rejects.toThrow("nothing new came for 60 s");
+});
+
+test("blocks are written in the order in which they came, whichever is inflated first", async () => {
+  const written = await fetchFrom(new FakeClock(), async (take) => {
+    const blocks = [...sendBlocks(release, { ranges: [{ first: 0, count: 6 }] } as never)];
+    await Promise.all(
+      blocks.map(({ index, data }) => {
+        // The first ones have to be inflated, which takes another turn of the loop; the others are there at once.
+        const bytes = data as Uint8Array;
+        const isCompressed = Number(index) < 2;
+        const encoding = isCompressed ? BlockEncoding.ZSTD : BlockEncoding.IDENTITY;
+        return take(
+          create(FetchBlocksResponseSchema, {
+            index: Number(index),
+            encoding,
+            data: isCompressed ? zstdCompressSync(bytes) : bytes,
+          }),
+        );
+      }),
+    );
+    return "everything";
+  });
+  expect(written).toEqual([0, 1, 2, 3, 4, 5]);
 });
