@@ -28,3 +28,29 @@ export interface ReleaseArtifact {
   /** Hosts that count against it. */
   readonly rolledBackHosts: number;
 }
+
+/** A release whose files hold what its signed manifest says. */
+export interface CheckedRelease {
+  readonly package: string;
+  readonly version: string;
+  readonly sequence: number;
+  readonly permittedFloor: number;
+  readonly installRevision: number;
+  readonly manifest: Uint8Array;
+  readonly manifestSha256: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly keyId: string;
+  readonly keyLabel: string;
+  readonly isDevelopment: boolean;
+  readonly artifacts: readonly CheckedArtifact[];
+}
+
+/** One artifact of it. */
+export interface CheckedArtifact {
+  readonly platform: string;
+  readonly fileName: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly blockSizeBytes: number;
+  readonly blockList: Uint8Array;
+}

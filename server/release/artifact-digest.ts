@@ -3,7 +3,8 @@ import { createHash, type Hash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { ManifestArtifact } from "../../gen/rollcall/v1/release_pb.js";
-import { artifactFile, type CheckedArtifact } from "./checked-release.ts";
+import type { CheckedArtifact } from "../domain/release.ts";
+import { artifactFile } from "./checked-release.ts";
 import { invalidRelease } from "./invalid-release.ts";
 
 /** *Units*: bytes read at once. */

@@ -1,31 +1,6 @@
 import type { Manifest, ManifestArtifact } from "../../gen/rollcall/v1/release_pb.js";
+import type { CheckedArtifact, CheckedRelease } from "../domain/release.ts";
 import type { CheckedDocuments } from "./check-documents.ts";
-
-/** A release whose files hold what its signed manifest says. */
-export interface CheckedRelease {
-  readonly package: string;
-  readonly version: string;
-  readonly sequence: number;
-  readonly permittedFloor: number;
-  readonly installRevision: number;
-  readonly manifest: Uint8Array;
-  readonly manifestSha256: Uint8Array;
-  readonly signature: Uint8Array;
-  readonly keyId: string;
-  readonly keyLabel: string;
-  readonly isDevelopment: boolean;
-  readonly artifacts: readonly CheckedArtifact[];
-}
-
-/** One artifact of it. */
-export interface CheckedArtifact {
-  readonly platform: string;
-  readonly fileName: string;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  readonly blockSizeBytes: number;
-  readonly blockList: Uint8Array;
-}
 
 /** A release of documents and artifacts that were checked. */
 export function toCheckedRelease(documents: CheckedDocuments, artifacts: readonly CheckedArtifact[]): CheckedRelease {

@@ -5,7 +5,7 @@ import type { LiftedQuarantine } from "../domain/quarantine.ts";
 import type { Release } from "../domain/release.ts";
 import type { Delivery } from "../stream/ports.ts";
 import type { SignedKeySet, TrustedKeySet } from "./check-documents.ts";
-import type { CheckedRelease } from "./checked-release.ts";
+import type { CheckedRelease } from "../domain/release.ts";
 import type { Namesakes } from "./find-conflict.ts";
 
 /** The durable side of releases. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Manifest } from "../../gen/rollcall/v1/release_pb.js";
 import { checkArtifact } from "./artifact-digest.ts";
 import { DOCUMENT_FILES, DOCUMENT_LIMITS, type ReleaseDocuments } from "./check-documents.ts";
-import type { CheckedArtifact } from "./checked-release.ts";
+import type { CheckedArtifact } from "../domain/release.ts";
 import { invalidRelease } from "./invalid-release.ts";
 
 const NOTHING = new Uint8Array();

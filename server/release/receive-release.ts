@@ -13,7 +13,8 @@ import type { Manifest, ManifestArtifact } from "../../gen/rollcall/v1/release_p
 import { InvalidFieldError } from "../domain/errors.ts";
 import { ArtifactDigest } from "./artifact-digest.ts";
 import type { ReleaseDocuments } from "./check-documents.ts";
-import { artifactFile, type CheckedArtifact } from "./checked-release.ts";
+import type { CheckedArtifact } from "../domain/release.ts";
+import { artifactFile } from "./checked-release.ts";
 import { syncFolder } from "./release-folders.ts";
 
 const PROGRAM_MODE = 0o755;

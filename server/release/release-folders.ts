@@ -13,7 +13,8 @@ import { isVersion } from "../../gen/version.ts";
 import type { Random } from "../domain/clock.ts";
 import { UnavailableError } from "../domain/errors.ts";
 import { DOCUMENT_FILES, type ReleaseDocuments } from "./check-documents.ts";
-import { artifactFile, type CheckedArtifact } from "./checked-release.ts";
+import type { CheckedArtifact } from "../domain/release.ts";
+import { artifactFile } from "./checked-release.ts";
 
 /** *Units*: bytes that stay free beside what is imported. */
 const SPARE_BYTES = 64 * 1024 * 1024;

@@ -13,7 +13,8 @@ import {
   type ReleaseDocuments,
   type TrustedKeySet,
 } from "./check-documents.ts";
-import { nameRelease, toCheckedRelease, type CheckedArtifact, type CheckedRelease } from "./checked-release.ts";
+import type { CheckedArtifact, CheckedRelease } from "../domain/release.ts";
+import { nameRelease, toCheckedRelease } from "./checked-release.ts";
 import { findConflict, isKnown, type NamedRelease, type Namesakes } from "./find-conflict.ts";
 import type { Log, ReleaseStore, ReleaseTransaction } from "./ports.ts";
 import type { PendingChange } from "./release-folders.ts";

@@ -3,6 +3,7 @@ import type { Kysely, Transaction } from "kysely";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { HostId, JobId } from "../domain/ids.ts";
 import { writeAuditEvent } from "./audit-events.ts";
+import type { CheckedRelease } from "../domain/release.ts";
 import { answered } from "./away.ts";
 import { findRefusingHosts } from "./hosts.ts";
 import { findKeySet, saveKeySet, type NewKeySet } from "./key-sets.ts";
@@ -17,7 +18,6 @@ import {
   insertRelease,
   listReleases,
   replaceSignature,
-  type NewRelease,
 } from "./releases.ts";
 import type { Db } from "./schema.ts";
 
@@ -44,8 +44,8 @@ function bindTransaction(tx: Transaction<Db>) {
     saveKeySet: (packageName: string, keySet: NewKeySet) => saveKeySet(tx, packageName, keySet),
     findNamesakes: (packageName: string, version: string, sequence: number) =>
       findNamesakes(tx, packageName, version, sequence),
-    insertRelease: (release: NewRelease) => insertRelease(tx, release),
-    replaceSignature: (release: NewRelease) => replaceSignature(tx, release),
+    insertRelease: (release: CheckedRelease) => insertRelease(tx, release),
+    replaceSignature: (release: CheckedRelease) => replaceSignature(tx, release),
     lockReleaseUse: (packageName: string, version: string) => lockReleaseUse(tx, packageName, version),
     wasRemoved: (packageName: string, version: string) => wasRemoved(tx, packageName, version),
     removeRelease: (packageName: string, version: string) => removeRelease(tx, packageName, version),

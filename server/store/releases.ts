@@ -1,36 +1,10 @@
 /** Questions about releases and the version the fleet should run. */
 import { sql, type Kysely, type Transaction } from "kysely";
 import type { HostId, JobId } from "../domain/ids.ts";
-import type { Release } from "../domain/release.ts";
+import type { CheckedRelease, Release } from "../domain/release.ts";
 import type { Db } from "./schema.ts";
 
 type Executor = Kysely<Db> | Transaction<Db>;
-
-/** A release about to be imported. */
-export interface NewRelease {
-  readonly package: string;
-  readonly version: string;
-  readonly sequence: number;
-  readonly permittedFloor: number;
-  readonly installRevision: number;
-  readonly manifest: Uint8Array;
-  readonly manifestSha256: Uint8Array;
-  readonly signature: Uint8Array;
-  readonly keyId: string;
-  readonly keyLabel: string;
-  readonly isDevelopment: boolean;
-  readonly artifacts: readonly NewArtifact[];
-}
-
-/** One artifact of a release about to be imported. */
-export interface NewArtifact {
-  readonly platform: string;
-  readonly fileName: string;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  readonly blockSizeBytes: number;
-  readonly blockList: Uint8Array;
-}
 
 /** What a host may fetch for its open job. */
 export interface JobArtifact {
@@ -75,7 +49,7 @@ export async function findNamesakes(db: Executor, packageName: string, version: 
 }
 
 /** Adds a release with its artifacts. Throws the driver's unique violation for a known version or sequence. */
-export async function insertRelease(tx: Transaction<Db>, release: NewRelease): Promise<void> {
+export async function insertRelease(tx: Transaction<Db>, release: CheckedRelease): Promise<void> {
   await tx
     .insertInto("releases")
     .values({
@@ -107,7 +81,7 @@ export async function insertRelease(tx: Transaction<Db>, release: NewRelease): P
 }
 
 /** Stores who signed a known release by now. False when that is stored already. */
-export async function replaceSignature(tx: Transaction<Db>, release: NewRelease): Promise<boolean> {
+export async function replaceSignature(tx: Transaction<Db>, release: CheckedRelease): Promise<boolean> {
   const row = await tx
     .updateTable("releases")
     .set(signatureColumns(release))
@@ -119,7 +93,7 @@ export async function replaceSignature(tx: Transaction<Db>, release: NewRelease)
   return row !== undefined;
 }
 
-function signatureColumns({ signature, keyId, keyLabel, isDevelopment }: NewRelease) {
+function signatureColumns({ signature, keyId, keyLabel, isDevelopment }: CheckedRelease) {
   return {
     signature: Buffer.from(signature),
     key_id: keyId,
