@@ -5,8 +5,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "../../agent/clock-system.ts";
-import { readDevelopmentPublisher } from "../../agent/build/publisher.ts";
-import { systemBench } from "../../agent/release/system-bench.ts";
 import { computeVersion } from "../../gen/version.ts";
 import { buildAgents } from "../demo/agent-builds.ts";
 import { DemoFleet } from "../demo/demo-fleet.ts";
@@ -14,7 +12,7 @@ import { describeJob, updateHost } from "../demo/update-host.ts";
 import { createWorkspace } from "../demo/workspace.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
 import { findProcess, readCost, type ProcessCost } from "./agent/process-cost.ts";
-import { buildFormerNodeAgent } from "./delivery/former-agents.ts";
+import { buildFormerNodeAgent, readBuildFacts } from "./delivery/former-agents.ts";
 import { stopwatchMs } from "./stopwatch-clock.ts";
 import type { Suite } from "./suite.ts";
 
@@ -42,8 +40,7 @@ export const agentSuite: Suite = {
     const version = computeVersion(repositoryRoot);
     const builds = await buildAgents(version, print, signal);
     print("Building an agent around a former Node …");
-    const { folder: keys } = await readDevelopmentPublisher(repositoryRoot, systemBench);
-    const facts = { version, sequence: 1, roots: keys.roots, keysSequence: Number(keys.keySet.sequence) };
+    const facts = await readBuildFacts(version);
     const former = await buildFormerNodeAgent(facts, join(workspace.path, "node"));
     await using fleet = await DemoFleet.start(builds, systemClock, signal);
     print(`Looking at an idle agent for ${IDLE_MS / 1000} s …`);

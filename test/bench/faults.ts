@@ -1,7 +1,5 @@
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { readDevelopmentPublisher } from "../../agent/build/publisher.ts";
-import { systemBench } from "../../agent/release/system-bench.ts";
 import { computeVersion } from "../../gen/version.ts";
 import { buildAgents, type AgentBuild, type AgentBuilds } from "../demo/agent-builds.ts";
 import { createWorkspace } from "../demo/workspace.ts";
@@ -9,7 +7,7 @@ import { BuiltFleet } from "../faults/built-fleet.ts";
 import { planPoints, runJobs, type CampaignJob } from "../faults/campaign.ts";
 import type { Fault, TracedCall } from "../faults/strace-plan.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
-import { buildFormerNodeAgent } from "./delivery/former-agents.ts";
+import { buildFormerNodeAgent, readBuildFacts } from "./delivery/former-agents.ts";
 import { stopwatchMs } from "./stopwatch-clock.ts";
 import type { Suite } from "./suite.ts";
 
@@ -49,8 +47,7 @@ export const faultsSuite: Suite = {
 
 /** An agent that has next to no block of the release. */
 async function buildForeignAgent(version: string, folder: string): Promise<AgentBuild> {
-  const { folder: keys } = await readDevelopmentPublisher(repositoryRoot, systemBench);
-  const facts = { version, sequence: 1, roots: keys.roots, keysSequence: Number(keys.keySet.sequence) };
+  const facts = await readBuildFacts(version);
   const built = await buildFormerNodeAgent(facts, join(folder, "former"));
   const releasesDir = join(folder, "older");
   const binaryPath = join(releasesDir, "rollcall-agent");

@@ -8,7 +8,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { buildExecutable, bundleAgent, type BuildFacts } from "../../../agent/build/executable.ts";
 import { prepareNodeBinary } from "../../../agent/build/node-binary.ts";
+import { readDevelopmentPublisher } from "../../../agent/build/publisher.ts";
 import { TARGETS } from "../../../agent/build/target.ts";
+import { systemBench } from "../../../agent/release/system-bench.ts";
 import type { AgentBuilds } from "../../demo/agent-builds.ts";
 import { repositoryRoot } from "../../toolchain/repository-root.ts";
 
@@ -24,6 +26,12 @@ export interface FormerAgent {
   /** What the update to the release changes. */
   readonly change: "javascript" | "dependency" | "node";
   readonly binaryPath: string;
+}
+
+/** What an agent is told that has to trust the keys of the release. */
+export async function readBuildFacts(version: string): Promise<BuildFacts> {
+  const { folder } = await readDevelopmentPublisher(repositoryRoot, systemBench);
+  return { version, sequence: 1, roots: folder.roots, keysSequence: Number(folder.keySet.sequence) };
 }
 
 /** Builds them below `folder`; `facts` are those of the release, for they must trust the same keys. Asks the registry. */
