@@ -40,6 +40,13 @@ export default {
     layer("server/worker", [domain, wire, gen, ports], "The worker asks through ports that it declares."),
     layer("server/api", [domain, wire, gen, ports], "Handlers ask through ports that they declare."),
     {
+      name: "agent-without-publisher",
+      comment: "What runs on hosts holds no tool of the publisher and none of the build.",
+      severity: "error",
+      from: { path: "^agent/", pathNot: "^agent/(?:build|release)/" },
+      to: { path: "^agent/(?:build|release)/" },
+    },
+    {
       name: "no-cycle",
       severity: "error",
       from: { path: "^(?:server|agent|web|gen|test)/" },
