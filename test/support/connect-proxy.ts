@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
+import { findQuietPort } from "./quiet-port.ts";
 
 /** One CONNECT that came. */
 export interface TunnelRequest {
@@ -75,7 +76,7 @@ export async function startConnectProxy(address = "127.0.0.1"): Promise<ConnectP
     for (const socket of sockets) socket.destroy();
     await closed;
   };
-  const port = await listen(0);
+  const port = await listen(await findQuietPort());
   const proxy: ConnectProxy = {
     port,
     requests,

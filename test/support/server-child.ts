@@ -10,6 +10,7 @@ import type { Durations } from "../../server/domain/durations.ts";
 import type { ListenerLimits } from "../../server/stream/limits.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
 import { createFleetClient } from "./control-plane.ts";
+import { findQuietPort } from "./quiet-port.ts";
 
 /** Halves what a start costs: tests start hundreds of servers. */
 const COMPILE_CACHE = join(repositoryRoot, "node_modules", ".cache", "rollcall-test-server");
@@ -50,8 +51,8 @@ export class ServerChild implements AsyncDisposable {
         ROLLCALL_RELEASES_DIR: releasesDir,
         ROLLCALL_VERSION: version,
         ROLLCALL_DATABASE_URL: databaseUrl,
-        ROLLCALL_WEB_LISTEN: this.#ready?.web.replace("http://", "") ?? "127.0.0.1:0",
-        ROLLCALL_AGENT_LISTEN: this.#ready?.agents ?? "127.0.0.1:0",
+        ROLLCALL_WEB_LISTEN: this.#ready?.web.replace("http://", "") ?? `127.0.0.1:${await findQuietPort()}`,
+        ROLLCALL_AGENT_LISTEN: this.#ready?.agents ?? `127.0.0.1:${await findQuietPort()}`,
         TEST_DURATIONS: JSON.stringify(durations ?? {}),
         TEST_LIMITS: JSON.stringify(limits ?? {}),
         ...environment,
