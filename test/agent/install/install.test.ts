@@ -67,7 +67,8 @@ async function attempt({ machine = {}, script = served, words = [], token, versi
     ...(version === undefined ? {} : { ROLLCALL_VERSION: version }),
   };
   const running = run("dash", ["-s", ...words], { env });
-  running.child.stdin?.end(script);
+  // A shell that has its answer may end before it took all of the script; what it says is looked at below.
+  running.child.stdin?.on("error", () => undefined).end(script);
   const end = await running.then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (error: { code: number; stdout: string; stderr: string }) => error,
