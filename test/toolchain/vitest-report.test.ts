@@ -16,17 +16,24 @@ function report(success: boolean, status: string, statuses: readonly string[]): 
 
 test("passed, failed and skipped tests are counted, and the skipped ones named", () => {
   expect(readVitestTotals(report(false, "failed", ["passed", "failed", "skipped", "todo", "passed"]))).toEqual({
-    passed: 2,
-    failed: 1,
-    skipped: ["test/a.test.ts > group > test 2", "test/a.test.ts > group > test 3"],
+    files: [
+      {
+        name: "test/a.test.ts",
+        passed: 2,
+        failed: 1,
+        skipped: ["test/a.test.ts > group > test 2", "test/a.test.ts > group > test 3"],
+      },
+    ],
+    failedOutside: false,
   });
 });
 
 test("a file that failed outside of its tests is one failure", () => {
-  expect(readVitestTotals(report(false, "failed", []))).toEqual({ passed: 0, failed: 1, skipped: [] });
-  expect(readVitestTotals(report(false, "failed", ["passed"]))).toEqual({ passed: 1, failed: 1, skipped: [] });
+  expect(readVitestTotals(report(false, "failed", [])).files).toMatchObject([{ passed: 0, failed: 1 }]);
+  expect(readVitestTotals(report(false, "failed", ["passed"])).files).toMatchObject([{ passed: 1, failed: 1 }]);
 });
 
-test("a run that failed outside of every file is one failure", () => {
-  expect(readVitestTotals(report(false, "passed", ["passed"]))).toEqual({ passed: 1, failed: 1, skipped: [] });
+test("a run that failed outside of every file is told apart", () => {
+  expect(readVitestTotals(report(false, "passed", ["passed"])).failedOutside).toBe(true);
+  expect(readVitestTotals(report(true, "passed", ["passed"])).failedOutside).toBe(false);
 });
