@@ -5,10 +5,13 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     // Hosts that boot are a matter of minutes and of a mirror of Debian: `npm run test:hosts`.
-    exclude:
-      process.env["ROLLCALL_TEST_HOSTS"] === "yes"
+    // So are builds for another processor, which QEMU then runs: `npm run test:arm64`.
+    exclude: [
+      ...(process.env["ROLLCALL_TEST_HOSTS"] === "yes"
         ? []
-        : ["test/hosts/hosts.test.ts", "test/hosts/install.test.ts", "test/hosts/server-unit.test.ts"],
+        : ["test/hosts/hosts.test.ts", "test/hosts/install.test.ts", "test/hosts/server-unit.test.ts"]),
+      ...(process.env["ROLLCALL_TEST_ARM64"] === "yes" ? [] : ["test/arm64/update.test.ts"]),
+    ],
     globalSetup: ["test/support/global-database.ts"],
     pool: "forks",
     sequence: { sequencer: LongestFirst },

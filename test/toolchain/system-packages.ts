@@ -3,11 +3,11 @@
  * installs what is missing; elsewhere those tests are skipped and say which line
  * installs it.
  */
-import { accessSync, constants, readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import { delimiter, isAbsolute, join } from "node:path";
 import { runVisibly } from "./run-command.ts";
 
-/** A Debian package, told present by a program of it. */
+/** A Debian package, told present by a program of it, or by a library's whole path. */
 export interface SystemPackage {
   readonly name: string;
   readonly program: string;
@@ -36,11 +36,21 @@ export const HOST_PACKAGES: readonly SystemPackage[] = [
   { name: "systemd-container", program: "systemd-nspawn" },
 ];
 
+/** What running the agent of linux-arm64 needs beside them: `npm run test:arm64`. */
+export const ARM64_PACKAGES: readonly SystemPackage[] = [
+  { name: "binutils-aarch64-linux-gnu", program: "aarch64-linux-gnu-strip" },
+  { name: "qemu-user-static", program: "qemu-aarch64-static" },
+  // Brings the C library along.
+  { name: "libstdc++6-arm64-cross", program: "/usr/aarch64-linux-gnu/lib/libstdc++.so.6" },
+];
+
 /** Names of the packages whose program is not on this machine. */
 export function findMissingPackages(packages = SYSTEM_PACKAGES): readonly string[] {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
   return packages
-    .filter(({ program }) => !folders.some((folder) => isProgram(join(folder, program))))
+    .filter(({ program }) =>
+      isAbsolute(program) ? !existsSync(program) : !folders.some((folder) => isProgram(join(folder, program))),
+    )
     .map(({ name }) => name);
 }
 
