@@ -11,7 +11,7 @@ import { DemoFleet } from "../demo/demo-fleet.ts";
 import { describeJob, updateHost } from "../demo/update-host.ts";
 import { createWorkspace } from "../demo/workspace.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
-import { findProcess, readCost, type ProcessCost } from "./agent/process-cost.ts";
+import { findProcess, readCost, type ProcessCost } from "./process-cost.ts";
 import { buildFormerNodeAgent, readBuildFacts } from "./delivery/former-agents.ts";
 import { stopwatchMs } from "./stopwatch-clock.ts";
 import type { Suite } from "./suite.ts";

@@ -23,6 +23,8 @@ export interface OwnServer extends AsyncDisposable {
   readonly server: ServerChild;
   readonly database: pg.Client;
   readonly databaseUrl: string;
+  /** The server's data directory. */
+  readonly dataDir: string;
 }
 
 const ARTIFACT_BYTES = 64 * 1024;
@@ -46,9 +48,10 @@ export async function startOwnServer(options: OwnServerOptions, signal: AbortSig
   await database.connect();
   parts.defer(() => database.end());
   const databaseUrl = `postgresql://${ownerUser}@${encodeURIComponent(socketDir)}/${name}`;
+  const dataDir = join(folder, "data");
   const server = parts.use(
     new ServerChild({
-      dataDir: join(folder, "data"),
+      dataDir,
       releasesDir,
       version,
       databaseUrl,
@@ -58,5 +61,5 @@ export async function startOwnServer(options: OwnServerOptions, signal: AbortSig
   );
   await server.start();
   const running = parts.move();
-  return { server, database, databaseUrl, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { server, database, databaseUrl, dataDir, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

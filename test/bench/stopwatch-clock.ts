@@ -7,3 +7,8 @@ export function stopwatchMs(): number {
 export function wallDate(): Date {
   return new Date();
 }
+
+/** *Units*: milliseconds, with a fraction, since a moment that is the same for all processes of this machine. */
+export function machineMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}

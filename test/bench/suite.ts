@@ -1,7 +1,13 @@
 /** One suite of `npm run bench`. It prints a small table for people and returns the facts for its one JSON line. */
 export interface Suite {
   readonly name: string;
-  run(print: (line: string) => void, signal: AbortSignal): Promise<SuiteFacts>;
+  run(print: (line: string) => void, signal: AbortSignal, options: SuiteOptions): Promise<SuiteFacts>;
+}
+
+/** What the command line asked for beside the suites' names. */
+export interface SuiteOptions {
+  /** How many agents, one number after the other, for suites that simulate them; each has its own usual numbers. */
+  readonly agents?: readonly number[];
 }
 
 /** What a suite found out. */
@@ -16,10 +22,11 @@ export async function runSuites(
   suites: readonly Suite[],
   print: (line: string) => void,
   signal: AbortSignal,
+  options: SuiteOptions = {},
 ): Promise<number> {
   let status = 0;
   for (const suite of suites) {
-    const facts = await suite.run(print, signal);
+    const facts = await suite.run(print, signal, options);
     print(JSON.stringify({ suite: suite.name, ...facts }));
     if (facts.problems !== undefined && facts.problems.length > 0) status = 1;
   }

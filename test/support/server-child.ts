@@ -80,6 +80,11 @@ export class ServerChild implements AsyncDisposable {
     return this.#known().agents;
   }
 
+  /** Of the process that was started last. */
+  get processId(): number {
+    return this.#running().pid ?? 0;
+  }
+
   get log(): string {
     return this.#stderr;
   }

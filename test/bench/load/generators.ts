@@ -1,0 +1,119 @@
+/** The processes that load is made in. Each has its share of the agents; an order goes to all. */
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import type {
+  AnswerMessage,
+  Arrivals,
+  HeldSession,
+  LoadTarget,
+  OrderMessage,
+  Orders,
+  Sightings,
+  SimulatedHost,
+} from "./orders.ts";
+
+const PROGRAM = join(import.meta.dirname, "generator-program.ts");
+
+export class Generators implements AsyncDisposable {
+  readonly #children: readonly ChildProcess[];
+
+  /** Starts so many processes. */
+  constructor(count: number) {
+    this.#children = Array.from({ length: count }, () =>
+      fork(PROGRAM, { stdio: ["ignore", "inherit", "inherit", "ipc"] }),
+    );
+  }
+
+  /** Shares the agents out among the processes. */
+  async gather(target: LoadTarget, agentVersion: string, hosts: readonly SimulatedHost[]): Promise<void> {
+    await Promise.all(
+      this.#children.map((child, lane) =>
+        ask(child, {
+          kind: "gather",
+          ask: { target, agentVersion, hosts: hosts.filter((_, index) => index % this.#children.length === lane) },
+        }),
+      ),
+    );
+  }
+
+  /** Everybody connects; `atATime` counts all processes together. */
+  async connect(plan: { readonly atATime?: number; readonly spreadMs: number }): Promise<Arrivals> {
+    const { atATime, spreadMs } = plan;
+    const share = atATime === undefined ? {} : { atATime: Math.ceil(atATime / this.#children.length) };
+    const arrivals = await this.#askAll<"connect">({ kind: "connect", ask: { ...share, spreadMs } });
+    return {
+      welcomed: arrivals.reduce((sum, { welcomed }) => sum + welcomed, 0),
+      failures: addUp(arrivals.map(({ failures }) => failures)),
+    };
+  }
+
+  async drop(): Promise<void> {
+    await this.#askAll<"drop">({ kind: "drop", ask: null });
+  }
+
+  async beat(intervalMs: number): Promise<void> {
+    await this.#askAll<"beat">({ kind: "beat", ask: { intervalMs } });
+  }
+
+  async churn(percentAMinute: number): Promise<void> {
+    await this.#askAll<"churn">({ kind: "churn", ask: { percentAMinute } });
+  }
+
+  async obey(obedience: Orders["obey"]["ask"]): Promise<void> {
+    await this.#askAll<"obey">({ kind: "obey", ask: obedience });
+  }
+
+  async sessions(): Promise<readonly HeldSession[]> {
+    return (await this.#askAll<"sessions">({ kind: "sessions", ask: null })).flat();
+  }
+
+  async sightings(): Promise<Sightings> {
+    const all = await this.#askAll<"sightings">({ kind: "sightings", ask: null });
+    return {
+      commandsAtMs: all.flatMap(({ commandsAtMs }) => commandsAtMs),
+      losses: addUp(all.map(({ losses }) => losses)),
+      updates: all.reduce((sum, { updates }) => sum + updates, 0),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#children.map(end));
+  }
+
+  async #askAll<K extends keyof Orders>(
+    order: OrderMessage & { readonly kind: K },
+  ): Promise<readonly Orders[K]["answer"][]> {
+    return (await Promise.all(this.#children.map((child) => ask(child, order)))) as Orders[K]["answer"][];
+  }
+}
+
+async function ask(child: ChildProcess, order: OrderMessage): Promise<unknown> {
+  const over = new AbortController();
+  try {
+    const answered = once(child, "message", { signal: over.signal }) as Promise<[AnswerMessage]>;
+    const ended = once(child, "exit", { signal: over.signal }).then(() => {
+      throw new Error("a generator of load ended");
+    });
+    child.send(order);
+    const [answer] = await Promise.race([answered, ended]);
+    if ("failure" in answer) throw new Error(answer.failure);
+    return answer.answer;
+  } finally {
+    over.abort();
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, "exit");
+  child.kill("SIGKILL");
+  await exit;
+}
+
+function addUp(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const counts of all)
+    for (const [cause, count] of Object.entries(counts)) sums[cause] = (sums[cause] ?? 0) + count;
+  return sums;
+}
