@@ -2,7 +2,8 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { JobReason, JobState } from "../../../gen/rollcall/v1/model_pb.js";
 import { JOB_REASONS, ROLLBACK_REASONS } from "../../../server/domain/job-reason.ts";
-import { explainFailure, shortReason } from "../../../web/src/words/failure-words.ts";
+import { shortReason } from "../../../gen/short-reason.ts";
+import { explainFailure } from "../../../web/src/words/failure-words.ts";
 import { job } from "../fleet/wire.ts";
 
 const REASONS = Object.values(JobReason).filter((value) => typeof value === "number");

@@ -3,6 +3,7 @@
  * untouched, what to do. The short form stands in table cells.
  */
 import { JobReason, JobState, type Job } from "../../../gen/rollcall/v1/model_pb.js";
+import { SHORT_REASONS } from "../../../gen/short-reason.ts";
 import { jobWord } from "./job-words.ts";
 import { formatBytes, percentOf } from "./quantities.ts";
 import { formatClock, toMs } from "./times.ts";
@@ -28,7 +29,6 @@ interface Facts {
 }
 
 interface Words {
-  readonly short: string;
   readonly happened: (facts: Facts) => string;
   readonly untouched?: (facts: Facts) => string;
   readonly toDo: (facts: Facts) => string;
@@ -45,12 +45,17 @@ export function explainFailure(job: Job, host: string): Failure {
     detail: job.details?.detail || job.details?.errorCode || "no further detail was given",
     job,
   };
-  if (job.state === JobState.ROLLED_BACK) return explainRollback(words, facts);
+  if (job.state === JobState.ROLLED_BACK) return explainRollback(facts);
   const untouched = words.untouched ?? leftUntouched;
-  return { short: words.short, happened: words.happened(facts), untouched: untouched(facts), toDo: words.toDo(facts) };
+  return {
+    short: SHORT_REASONS[job.reason],
+    happened: words.happened(facts),
+    untouched: untouched(facts),
+    toDo: words.toDo(facts),
+  };
 }
 
-function explainRollback(words: Words, { host, from, to, job }: Facts): Failure {
+function explainRollback({ host, from, to, job }: Facts): Failure {
   const cause =
     job.reason === JobReason.CRASHED
       ? "crashed three times"
@@ -58,7 +63,7 @@ function explainRollback(words: Words, { host, from, to, job }: Facts): Failure 
         ? "was not confirmed within 45 s"
         : "did not hold";
   return {
-    short: `Rolled back: ${words.short.charAt(0).toLowerCase()}${words.short.slice(1)}`,
+    short: `Rolled back: ${SHORT_REASONS[job.reason].charAt(0).toLowerCase()}${SHORT_REASONS[job.reason].slice(1)}`,
     happened: `${to} ${cause} on ${host}; the guard put ${from} back.`,
     untouched: `${host} runs ${from} again.`,
     toDo: `Read the agent's log on ${host} before you try ${to} again.`,
@@ -77,12 +82,10 @@ const again = (): string => "Update again.";
 /** One entry a reason. *Shape*: the compiler refuses a reason without words. */
 const WORDS: Readonly<Record<JobReason, Words>> = {
   [JobReason.UNSPECIFIED]: {
-    short: "No reason given",
     happened: ({ host, to }) => `The update of ${host} to ${to} failed and gave no reason.`,
     toDo: ({ host }) => `Read the agent's log on ${host}, then update it again.`,
   },
   [JobReason.NO_PROGRESS]: {
-    short: "No progress for 90 s",
     happened: ({ host, job }) =>
       job.details?.maximumAgeReached === true
         ? `The update of ${host} still advanced, but did not end within 60 minutes.`
@@ -95,7 +98,6 @@ const WORDS: Readonly<Record<JobReason, Words>> = {
         : `Check the link and load of ${host}, then update it again.`,
   },
   [JobReason.AGENT_LOST]: {
-    short: "Did not come back",
     happened: ({ host, job }) => {
       const at = toMs(job.committedAt);
       const time = at === undefined ? "" : ` at ${formatClock(at)}`;
@@ -105,22 +107,18 @@ const WORDS: Readonly<Record<JobReason, Words>> = {
       `Look at the service rollcall-agent on ${host}. When it reports ${to}, this alert closes by itself.`,
   },
   [JobReason.AGENT_RESTARTED]: {
-    short: "Agent restarted in mid-update",
     happened: ({ host, to }) => `The agent on ${host} restarted before it put ${to} in place.`,
     toDo: ({ host }) => `Update again; if it repeats, read the agent's log on ${host}.`,
   },
   [JobReason.COMMIT_EXPIRED]: {
-    short: "Staged too long",
     happened: ({ host, to }) => `${host} held ${to} ready for 60 s, but no go-ahead arrived. It was deleted.`,
     toDo: again,
   },
   [JobReason.PREFLIGHT_READ_ONLY]: {
-    short: "Program folder is read-only",
     happened: ({ host, folder }) => `The agent cannot write to ${folder} on ${host}.`,
     toDo: ({ folder }) => `Make ${folder} writable for the agent, then update again.`,
   },
   [JobReason.PREFLIGHT_NO_SPACE]: {
-    short: "Not enough disk space",
     happened: ({ host, folder, job }) =>
       `${host} has ${formatBytes(job.details?.bytesFree ?? 0n)} free under ${folder} and needs ${formatBytes(job.details?.bytesNeeded ?? 0n)}.`,
     toDo: ({ job }) => {
@@ -129,55 +127,45 @@ const WORDS: Readonly<Record<JobReason, Words>> = {
     },
   },
   [JobReason.PREFLIGHT_NOT_EXECUTABLE]: {
-    short: "Programs cannot run from its folder",
     happened: ({ host, folder }) => `${folder} on ${host} does not allow programs to run (mounted noexec).`,
     toDo: ({ folder }) => `Remount ${folder} with exec, then update again.`,
   },
   [JobReason.PREFLIGHT_WRONG_PLATFORM]: {
-    short: "Built for another platform",
     happened: ({ host, job }) =>
       `${host} is ${job.details?.platform || "another platform"}; the file it was given is for ${job.details?.artifactPlatform || "another"}.`,
     toDo: () => "Check the release under Releases, or the host if it moved to other hardware.",
   },
   [JobReason.DOWNLOAD_FAILED]: {
-    short: "Download broke off",
     happened: ({ host, job, detail }) =>
       `${host} received ${formatBytes(job.bytesDone)} of ${formatBytes(job.bytesTotal)}, then: ${asClause(detail)}.`,
     toDo: () => "Check the network to the server and update again; it goes on where it stopped.",
   },
   [JobReason.DIGEST_MISMATCH]: {
-    short: "Downloaded file is damaged",
     happened: ({ host }) => `The file on ${host} does not have the checksum of the release. It was deleted.`,
     toDo: ({ host }) => `Update again. If it repeats, check the server's release folder and the disk of ${host}.`,
   },
   [JobReason.SIGNATURE_INVALID]: {
-    short: "Not signed by a trusted key",
     happened: ({ host, to }) => `${host} does not trust the signature of ${to}.`,
     toDo: ({ host }) => `Do not try again before you know why. Compare the key under Releases with the one on ${host}.`,
   },
   [JobReason.KEY_UNKNOWN]: {
-    short: "Signed by an unknown key",
     happened: ({ host, to }) => `${to} is signed by a key that the publisher's key set does not name to ${host}.`,
     toDo: () => "Do not try again before you know why. Compare the key under Releases with the publisher's key set.",
   },
   [JobReason.KEY_REVOKED]: {
-    short: "Signed by a revoked key",
     happened: ({ host, to }) => `${to} is signed by a key that the publisher revoked; ${host} refuses it.`,
     toDo: () => "Do not try again. Have the release signed anew with a current key and choose that as the target.",
   },
   [JobReason.KEYS_INVALID]: {
-    short: "Key set is not the publisher's",
     happened: ({ host }) => `The key set that ${host} was given is not signed by a root key of its build.`,
     toDo: ({ host }) =>
       `Do not try again before you know why. Check that the agent on ${host} and the release come from one publisher.`,
   },
   [JobReason.KEYS_OUTDATED]: {
-    short: "Key set is older than known",
     happened: ({ host }) => `The key set that ${host} was given is older than the one it knows.`,
     toDo: () => "Give the server the publisher's newest key set, then update again.",
   },
   [JobReason.DOWNGRADE_REFUSED]: {
-    short: "Older than it has run before",
     happened: ({ host, to, job }) => {
       const detail = job.details?.detail;
       return `${to} is older than what ${host} has run before, and the release does not allow that${detail ? ` (${asClause(detail)})` : ""}.`;
@@ -185,31 +173,26 @@ const WORDS: Readonly<Record<JobReason, Words>> = {
     toDo: () => "Choose a newer target, or publish a release whose manifest allows the downgrade.",
   },
   [JobReason.PROBE_FAILED]: {
-    short: "New agent failed its test run",
     happened: ({ host, to, detail }) =>
       `${to} was downloaded whole but did not pass its test run on ${host}: ${asClause(detail)}.`,
     toDo: () => "Read the detail and mend the cause; do not roll this release to more hosts.",
   },
   [JobReason.SWAP_FAILED]: {
-    short: "Could not replace the program",
     happened: ({ host, to, detail }) => `${host} could not put ${to} in place: ${asClause(detail)}.`,
     untouched: ({ host, from, folder }) => `The program at ${folder} is whole; ${host} runs ${from}.`,
     toDo: ({ folder }) => `Check rights and security software on ${folder}, then update again.`,
   },
   [JobReason.WRONG_VERSION]: {
-    short: "Came back on another version",
     happened: ({ host, to, job }) =>
       `${host} restarted and reports ${job.details?.actualVersion || "another version"} instead of ${to}.`,
     untouched: ({ host }) => `Nothing further was sent to ${host}.`,
     toDo: () => "Check what the release's file reports, and whether something else installs agents there.",
   },
   [JobReason.CRASHED]: {
-    short: "New agent crashed",
     happened: ({ host, to }) => `${to} crashed on ${host}.`,
     toDo: ({ host, to }) => `Read the agent's log on ${host} before you try ${to} again.`,
   },
   [JobReason.NOT_CONFIRMED]: {
-    short: "New agent did not reach the server",
     happened: ({ host, to }) => `${to} started on ${host} but was not confirmed within 45 s.`,
     toDo: ({ host, to }) => `Read the agent's log on ${host} before you try ${to} again.`,
   },
@@ -226,32 +209,3 @@ function whileDoing(job: Job): string {
 function asClause(text: string): string {
   return text.replace(/[.\s]+$/, "");
 }
-
-/** Every reason by the name that the server's records give it, such as `preflight_no_space`. */
-const REASONS_BY_NAME: ReadonlyMap<string, JobReason> = new Map(
-  Object.entries(JobReason).flatMap(([name, value]) =>
-    typeof value === "number" ? [[name.toLowerCase(), value] as const] : [],
-  ),
-);
-
-/** The short form of a reason by its name, such as `preflight_no_space`; the name in words when it is none. */
-export function shortReason(name: string): string {
-  const reason = REASONS_BY_NAME.get(name);
-  if (reason !== undefined) return WORDS[reason].short;
-  return OTHER_REASONS[name] ?? name.replaceAll("_", " ");
-}
-
-/** Why a host was skipped, or at which one a fleet update halted, where that is no job's reason. */
-const OTHER_REASONS: Readonly<Record<string, string>> = {
-  host_offline: "Offline when its turn came",
-  already_at_target: "Already at target",
-  host_removed: "Removed",
-  host_unknown: "Removed",
-  update_running: "An update was running",
-  no_artifact: "No build for its platform",
-  identity_duplicated: "Two machines use its identity",
-  quarantined: "Its build is quarantined",
-  needs_reinstall: "Its unit and guard are too old",
-  below_sequence_floor: "The release is older than it accepts",
-  fleet_update_ended: "The fleet update had ended",
-};

@@ -1,7 +1,8 @@
 /** Why a fleet update stopped, in sentences. */
 import type { Job } from "../../../gen/rollcall/v1/model_pb.js";
 import type { FleetUpdate } from "../../../gen/rollcall/v1/rollout_pb.js";
-import { explainFailure, shortReason, type Failure } from "./failure-words.ts";
+import { shortReason } from "../../../gen/short-reason.ts";
+import { explainFailure, type Failure } from "./failure-words.ts";
 import { count } from "./quantities.ts";
 
 /** A halt, told whole. */

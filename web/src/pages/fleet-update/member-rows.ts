@@ -5,7 +5,7 @@ import {
   type FleetUpdate,
   type FleetUpdateHost,
 } from "../../../../gen/rollcall/v1/rollout_pb.js";
-import { shortReason } from "../../words/failure-words.ts";
+import { shortReason } from "../../../../gen/short-reason.ts";
 import { isOpen, jobWord, memberWord } from "../../words/job-words.ts";
 import { formatBytes, formatDuration, percentOf } from "../../words/quantities.ts";
 import type { StateWord } from "../../words/shapes.ts";
