@@ -3,6 +3,7 @@ import type { Kysely } from "kysely";
 import type { Config } from "./config.ts";
 import type { Clock } from "./domain/clock.ts";
 import type { Log } from "./log.ts";
+import type { MeterDatabase, PoolMeter } from "./metrics/ports.ts";
 import { startCluster } from "./store/embedded/cluster.ts";
 import { migrate } from "./store/migrate.ts";
 import { migrations } from "./store/migrations/all.ts";
@@ -30,12 +31,13 @@ export async function openConfiguredDatabase(
   config: Config,
   clock: Clock,
   log: Log,
+  meterDatabase: MeterDatabase,
   signal: AbortSignal,
 ): Promise<OpenDatabase> {
   if (config.databaseUrl !== undefined) {
     const connection: DatabaseConnection = { kind: "url", url: config.databaseUrl };
     await bringUpToDate(connection, log);
-    return { ...openPools(connection, log), lost: new AbortController().signal };
+    return { ...openPools(connection, log, meterDatabase), lost: new AbortController().signal };
   }
   const cluster = await startCluster({
     dataDir: config.dataDir,
@@ -46,7 +48,7 @@ export async function openConfiguredDatabase(
   try {
     const { socketDir, database } = cluster;
     await bringUpToDate({ kind: "socket", socketDir, database, user: cluster.ownerUser }, log);
-    const pools = openPools({ kind: "socket", socketDir, database, user: cluster.appUser }, log);
+    const pools = openPools({ kind: "socket", socketDir, database, user: cluster.appUser }, log, meterDatabase);
     return {
       ...pools,
       lost: cluster.lost,
@@ -61,15 +63,17 @@ export async function openConfiguredDatabase(
   }
 }
 
-function openPools(connection: DatabaseConnection, log: Log): Omit<OpenDatabase, "lost"> {
-  const open = (poolSize: number): Kysely<Db> =>
+function openPools(connection: DatabaseConnection, log: Log, meterDatabase: MeterDatabase): Omit<OpenDatabase, "lost"> {
+  const open = (poolSize: number, meter: PoolMeter): Kysely<Db> =>
     openDatabase({
       connection,
       applicationName: "rollcall",
       poolSize,
+      meter,
       onConnectionLost: (error) => log("warn", "database connection lost", { error: error.message }),
     });
-  const [db, readingDb] = [open(POOL_SIZE), open(READING_POOL_SIZE)];
+  const db = open(POOL_SIZE, meterDatabase("writing"));
+  const readingDb = open(READING_POOL_SIZE, meterDatabase("reading"));
   return {
     db,
     readingDb,

@@ -21,6 +21,7 @@ import { createReachPoint } from "./fault-points.ts";
 import { HostIdentities } from "./identity/host-identity.ts";
 import { InstallOffer } from "./install-offer.ts";
 import type { Log } from "./log.ts";
+import { createServerMetrics } from "./metrics/server-metrics.ts";
 import { ReleaseCatalog } from "./release/release-catalog.ts";
 import { ReleaseDesk } from "./release/release-desk.ts";
 import { ReleaseDownloads } from "./release/release-downloads.ts";
@@ -90,7 +91,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   );
   const credentialKey = await loadCredentialKey(config.dataDir, random);
   const replicaId = await loadReplicaId(config.dataDir, random);
-  const database = parts.use(await openConfiguredDatabase(config, clock, log, signal));
+  const metrics = parts.use(createServerMetrics(version, clock));
+  const database = parts.use(await openConfiguredDatabase(config, clock, log, metrics.meterDatabase, signal));
   const { db } = database;
 
   const reader = createApiReader(database.readingDb);
@@ -115,6 +117,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       hostChanged: (hostId: HostId) => feed.hostChanged(hostId),
       jobChanged: (job: Job) => {
         feed.jobChanged(job);
+        metrics.jobChanged(job);
         if (job.fleetUpdateId !== null) wakeFleetLoop();
       },
     },
@@ -157,6 +160,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     random,
   };
   const streamLog = {
+    refused: metrics.refused,
     unexpected: (where: string, error: unknown) =>
       log("error", "unexpected failure", { where, error: describe(error) }),
   };
@@ -167,11 +171,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     certificate,
     credentials: identities,
     enrollment: identities,
-    handler: watcher,
+    handler: metrics.meterHellos(watcher),
     deliveries: catalog,
     blocks,
     turns,
-    accounts: createDeliveryStore(db),
+    accounts: metrics.meterDeliveries(createDeliveryStore(db)),
     clock,
     random,
     log: streamLog,
@@ -200,6 +204,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     agentAddresses: (webHostname) => agentAddresses(config, agents.address.port, webHostname, hostname()),
   });
   const serving = new ServingStatus(WEB_SERVICES);
+  const metricSources = {
+    streams: () => ({ sessions: agents.sessions.size, ...agents.counts }),
+    deliveries: () => turns.counts,
+    reader,
+  };
   const handler = createWebHandler({
     reader,
     updates: desk,
@@ -222,10 +231,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     ...accounts,
     auditLog,
     setupPage: () => `${config.publicUrl ?? webUrl(config, web)}/setup`,
+    metrics: { contentType: metrics.contentType, render: () => metrics.render(metricSources) },
     serving,
     dashboard: await loadDashboard(DASHBOARD_FOLDER),
     hostnames: webHostnames(config, hostname()),
     reach: { isTls: isWebTls(config), trustedProxy: config.trustedProxy, publicOrigin: config.publicUrl },
+    refused: metrics.refused,
     logFailure: (method, error) => log("error", "request failed", { method, error: describe(error) }),
   });
   const web = parts.use(

@@ -12,10 +12,10 @@ import type { Http2ServerRequest } from "node:http2";
 import { pipeline } from "node:stream/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Role } from "../../gen/rollcall/v1/options_pb.js";
-import { RefusedError, UnavailableError } from "../domain/errors.ts";
 import { readByteRange } from "./byte-range.ts";
 import type { CallerDirectory } from "./caller.ts";
 import { identifyCaller, readBearer } from "./identify-caller.ts";
+import { PlainRefusal, refusePlainly } from "./plain-refusal.ts";
 import type { RequestFacts } from "./request-facts.ts";
 
 /** A file that may be downloaded. */
@@ -53,19 +53,6 @@ const SCRIPT_PATH = "/install/install.sh";
 const INSTALL_PATH = /^\/install\/([^/]+)$/;
 const RELEASE_PATH = /^\/releases\/([^/]+)\/(.+)$/;
 
-/** Why a download is refused: a status, and a sentence for who sees it in a terminal. */
-class DownloadRefusal extends Error {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-
-  constructor(status: number, sentence: string, headers: Readonly<Record<string, string>> = {}) {
-    super(sentence);
-    this.name = "DownloadRefusal";
-    this.status = status;
-    this.headers = headers;
-  }
-}
-
 type Request = IncomingMessage | Http2ServerRequest;
 
 /** Answers a request for a download; false, and nothing sent, for any other. */
@@ -79,7 +66,7 @@ export function answerDownload(
   const find = chooseSource(parts, path, facts);
   if (find === undefined) return false;
   serve(parts, request, response, facts, { find, isPublic: path === SCRIPT_PATH }).catch((error: unknown) =>
-    refuse(parts, response, error),
+    refusePlainly(response, error, (unforeseen) => parts.logFailure("download", unforeseen)),
   );
   return true;
 }
@@ -103,12 +90,12 @@ async function serve(
   { find, isPublic }: { readonly find: Find; readonly isPublic: boolean },
 ): Promise<void> {
   if (request.method !== "GET" && request.method !== "HEAD")
-    throw new DownloadRefusal(405, "only GET and HEAD", { allow: "GET, HEAD" });
+    throw new PlainRefusal(405, "only GET and HEAD", { allow: "GET, HEAD" });
   // Also what anybody may read: as a script of root's it must not be changed on its way.
-  if (!facts.mayUseCookies) throw new DownloadRefusal(403, "tokens and scripts may cross a network under TLS only");
+  if (!facts.mayUseCookies) throw new PlainRefusal(403, "tokens and scripts may cross a network under TLS only");
   if (!isPublic) await authorize(parts, request, facts);
   const download = await find();
-  if (download === undefined) throw new DownloadRefusal(404, "there is no such file here");
+  if (download === undefined) throw new PlainRefusal(404, "there is no such file here");
   const { content, contentType } = download;
   if (content instanceof Uint8Array) {
     const sha256 = createHash("sha256").update(content).digest("hex");
@@ -122,9 +109,9 @@ async function serve(
   else await pipeline(file.createReadStream({ start: range.first, end: range.last, autoClose: false }), response);
 }
 
-/** *Throws* DownloadRefusal unless the file is as long as its release says. */
+/** *Throws* PlainRefusal unless the file is as long as its release says. */
 async function openWhole(content: { readonly path: string; readonly sizeBytes: number }): Promise<FileHandle> {
-  const damaged = new DownloadRefusal(503, "this server's copy is missing or damaged; import the release again");
+  const damaged = new PlainRefusal(503, "this server's copy is missing or damaged; import the release again");
   const file = await open(content.path, "r").catch((error: NodeJS.ErrnoException) => {
     throw error.code === "ENOENT" ? damaged : error;
   });
@@ -133,7 +120,7 @@ async function openWhole(content: { readonly path: string; readonly sizeBytes: n
   throw damaged;
 }
 
-/** *Throws* DownloadRefusal, or ConnectError as for an RPC. */
+/** *Throws* PlainRefusal, or ConnectError as for an RPC. */
 async function authorize(parts: DownloadParts, request: Request, facts: RequestFacts): Promise<void> {
   const { authorization, cookie } = request.headers;
   const bearer = authorization === undefined ? undefined : readBearer(authorization);
@@ -154,7 +141,7 @@ function writeHead(
   const asked = ifRange === undefined || ifRange === etag ? request.headers.range : undefined;
   const range = readByteRange(asked, file.sizeBytes);
   if (range === "unsatisfiable")
-    throw new DownloadRefusal(416, "there are no such bytes", { "content-range": `bytes */${file.sizeBytes}` });
+    throw new PlainRefusal(416, "there are no such bytes", { "content-range": `bytes */${file.sizeBytes}` });
   const { first, last } = range ?? { first: 0, last: file.sizeBytes - 1 };
   response.writeHead(range === undefined ? 200 : 206, {
     "content-type": file.contentType,
@@ -164,27 +151,4 @@ function writeHead(
     ...(range === undefined ? {} : { "content-range": `bytes ${first}-${last}/${file.sizeBytes}` }),
   });
   return { first, last };
-}
-
-function refuse(parts: DownloadParts, response: ServerResponse, error: unknown): void {
-  const { status, message, headers } = toRefusal(error);
-  // A client that went away is no failure; what was already begun can only be cut off.
-  if (response.headersSent || response.destroyed) {
-    response.destroy();
-    return;
-  }
-  if (status === 500) parts.logFailure("download", error);
-  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", ...headers });
-  response.end(`${message}\n`);
-}
-
-function toRefusal(error: unknown): Pick<DownloadRefusal, "status" | "message" | "headers"> {
-  if (error instanceof DownloadRefusal) return error;
-  if (error instanceof UnavailableError || error instanceof RefusedError)
-    return new DownloadRefusal(503, error.message);
-  if (error instanceof ConnectError && error.code === Code.Unauthenticated)
-    return new DownloadRefusal(401, error.rawMessage, { "www-authenticate": "Bearer" });
-  if (error instanceof ConnectError && error.code === Code.PermissionDenied)
-    return new DownloadRefusal(403, error.rawMessage);
-  return new DownloadRefusal(500, "something went wrong in the server");
 }

@@ -20,6 +20,7 @@ import { minimum_role, Role } from "../../gen/rollcall/v1/options_pb.js";
 import { findViolation } from "../../gen/rules.ts";
 import type { Caller } from "../domain/caller.ts";
 import { InvalidFieldError, RefusedError, UnavailableError } from "../domain/errors.ts";
+import type { RefusalReason } from "../domain/refusal.ts";
 import { toInvalidField, toRefusal } from "../wire/refusal-words.ts";
 import { statusOf } from "../wire/status-codes.ts";
 import { callerKey, type CallerDirectory } from "./caller.ts";
@@ -31,6 +32,8 @@ import { requestFactsKey } from "./request-facts.ts";
 export interface EdgeParts {
   readonly callers: CallerDirectory;
   readonly openCallers: OpenCallers;
+  /** Told of what is refused. */
+  readonly refused: (reason: RefusalReason) => void;
   /** Told of failures that nobody foresaw. */
   readonly logFailure: (method: string, error: unknown) => void;
 }
@@ -145,6 +148,7 @@ function toConnectError(error: unknown, method: DescMethod, parts: EdgeParts): C
   // The codes are the same numbers in gRPC and Connect.
   const code = statusOf(error) as number as Code;
   if (error instanceof RefusedError) {
+    parts.refused(error.reason);
     return new ConnectError(error.message, code, undefined, [{ desc: RefusalSchema, value: toRefusal(error) }], error);
   }
   if (error instanceof InvalidFieldError) {

@@ -1,4 +1,4 @@
-/** What is served on the web listener: our services, gRPC's own, the dashboard, the files of releases and a health page. */
+/** What is served on the web listener: our services, gRPC's own, the dashboard, the files of releases, metrics and a health page. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import type { DescService } from "@bufbuild/protobuf";
@@ -14,12 +14,18 @@ import { checkBodies } from "./check-bodies.ts";
 import { answerDownload, type DownloadParts } from "./downloads.ts";
 import { createEdgeInterceptor, type EdgeParts } from "./edge-interceptor.ts";
 import { createFleetService, type FleetServiceParts } from "./fleet-service.ts";
+import { answerMetrics, type MetricsParts } from "./metrics-page.ts";
 import { plainAddress, readRequestFacts, requestFactsKey, type Reach } from "./request-facts.ts";
 import { routeStandardServices } from "./standard-services.ts";
 import type { RequestHandler } from "./web-listener.ts";
 
 /** What the handler works with. */
-export interface WebHandlerParts extends FleetServiceParts, AccountServiceParts, EdgeParts, DownloadParts {
+export interface WebHandlerParts
+  extends FleetServiceParts,
+    AccountServiceParts,
+    EdgeParts,
+    DownloadParts,
+    MetricsParts {
   readonly serving: ServingStatus;
   readonly dashboard: Dashboard;
   /** Names that a request may call this server by, without port. */
@@ -79,6 +85,7 @@ export function createWebHandler(parts: WebHandlerParts): RequestHandler {
       answer(response, 200, "ok");
     } else if (
       !answerDownload(parts, request, response, factsOf(request)) &&
+      !answerMetrics(parts, request, response, factsOf(request)) &&
       !parts.dashboard.answer(request, response)
     ) {
       rpc(request, anyResponse);

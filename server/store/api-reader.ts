@@ -15,7 +15,7 @@ import {
 } from "./fleet-updates.ts";
 import { countHosts, findHosts, listHosts, type HostCursor } from "./hosts.ts";
 import { sumDeliveries } from "./deliveries.ts";
-import { findJob, listJobs, type JobCursor } from "./jobs.ts";
+import { countOpenJobs, findJob, listJobs, type JobCursor } from "./jobs.ts";
 import { listReleases } from "./releases.ts";
 import type { Db } from "./schema.ts";
 import { listAdoption } from "./version-adoption.ts";
@@ -26,6 +26,7 @@ export function createApiReader(db: Kysely<Db>) {
     listHosts: (query: { readonly after?: HostCursor; readonly limit: number }) => answered(listHosts(db, query)),
     findHosts: (ids: readonly HostId[]) => answered(findHosts(db, ids)),
     countHosts: () => answered(countHosts(db)),
+    countOpenJobs: () => answered(countOpenJobs(db)),
     findJob: (id: JobId) => answered(findJob(db, id)),
     listJobs: (query: { readonly hostId?: HostId; readonly after?: JobCursor; readonly limit: number }) =>
       answered(listJobs(db, query)),

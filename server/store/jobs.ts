@@ -2,7 +2,7 @@
 import { sql, type Kysely, type Selectable, type Transaction } from "kysely";
 import type { HostId, JobId } from "../domain/ids.ts";
 import type { Job, NewJob } from "../domain/job.ts";
-import { isOpen, type JobState } from "../domain/job-state.ts";
+import { isOpen, type JobState, type JobStateName } from "../domain/job-state.ts";
 import { toJob } from "./job-rows.ts";
 import { milliseconds } from "./intervals.ts";
 import type { Db, JobsTable } from "./schema.ts";
@@ -147,4 +147,15 @@ export async function isOwnJob(db: Executor, hostId: HostId, jobId: JobId): Prom
     .where("host_id", "=", hostId)
     .executeTakeFirst();
   return row !== undefined;
+}
+
+/** How many jobs are under way in each state. *Shape*: no entry for a state that none is in. */
+export async function countOpenJobs(db: Executor): Promise<ReadonlyMap<JobStateName, number>> {
+  const rows = await db
+    .selectFrom("jobs")
+    .select(["state", sql<bigint>`count(*)`.as("count")])
+    .where("ended_at", "is", null)
+    .groupBy("state")
+    .execute();
+  return new Map(rows.map(({ state, count }) => [state, Number(count)]));
 }

@@ -5,6 +5,7 @@
  */
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
+import type { PoolMeter } from "../metrics/ports.ts";
 import type { Db } from "./schema.ts";
 
 /** Where the database is. */
@@ -24,6 +25,8 @@ export interface DatabaseOptions {
   readonly statementTimeoutMs?: number;
   /** Told of connections that broke; the pool replaces them by itself. */
   readonly onConnectionLost?: (error: Error) => void;
+  /** Told of connections and statements. */
+  readonly meter?: PoolMeter;
 }
 
 const STATEMENT_TIMEOUT_MS = 15_000;
@@ -46,7 +49,12 @@ export function openDatabase(options: DatabaseOptions): Kysely<Db> {
   pool.on("error", report);
   // A connection may also break while it is lent out and between two queries; unheard, that would end the process.
   pool.on("connect", (client) => client.on("error", () => undefined));
-  return new Kysely<Db>({ dialect: new PostgresDialect({ pool }) });
+  const { meter } = options;
+  meter?.opened(() => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }));
+  return new Kysely<Db>({
+    dialect: new PostgresDialect({ pool }),
+    ...(meter && { log: ({ queryDurationMillis, level }) => meter.queried(queryDurationMillis, level === "query") }),
+  });
 }
 
 function connectionSettings(options: DatabaseOptions): pg.ClientConfig {

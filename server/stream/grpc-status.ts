@@ -27,10 +27,12 @@ export interface GrpcStatus {
   readonly metadata: Metadata;
 }
 
-/** The status that tells a caller of `error`. What nobody foresaw is logged and told without its words. */
+/** The status that tells a caller of `error`. A refusal is counted; what nobody foresaw is logged and told without its words. */
 export function toGrpcStatus(error: unknown, where: string, log: StreamLog): GrpcStatus {
-  if (error instanceof RefusedError)
+  if (error instanceof RefusedError) {
+    log.refused(error.reason);
     return withDetail(statusOf(error), error.message, REFUSAL_KEY, RefusalSchema, toRefusal(error));
+  }
   if (error instanceof InvalidFieldError) {
     return withDetail(statusOf(error), error.message, INVALID_FIELD_KEY, InvalidFieldSchema, toInvalidField(error));
   }

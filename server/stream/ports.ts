@@ -5,6 +5,7 @@
 import type { EnrollRequest, Hello, ServerMessage, UpdateProgress } from "../../gen/rollcall/v1/agent_pb.js";
 import type { BlockLayout, Range } from "../domain/block-layout.ts";
 import type { HostId, SessionEpoch } from "../domain/ids.ts";
+import type { RefusalReason } from "../domain/refusal.ts";
 
 /** Who a credential belongs to. */
 export interface HostIdentity {
@@ -108,8 +109,9 @@ export interface DeliveryAccounts {
   addDelivered(jobId: string, bytes: number): Promise<void>;
 }
 
-/** Where the listener tells of failures that nobody foresaw. Never given credentials. */
+/** Where the listener tells of what it refuses, and of failures that nobody foresaw. Never given credentials. */
 export interface StreamLog {
+  refused(reason: RefusalReason): void;
   /** `where` names what was going on, such as `Connect` or `certificate renewal`. */
   unexpected(where: string, error: unknown): void;
 }

@@ -56,6 +56,9 @@ const REASONS: Readonly<Record<RefusalReason, Refusal_Reason>> = {
   user_disabled: Refusal_Reason.USER_DISABLED,
 };
 
+/** Every reason there is. */
+export const REFUSAL_REASONS = Object.keys(REASONS) as readonly RefusalReason[];
+
 /** The error detail that a refused caller gets. */
 export function toRefusal(error: RefusedError): Refusal {
   return create(RefusalSchema, {

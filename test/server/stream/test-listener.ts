@@ -14,6 +14,7 @@ import {
 import { BlockStore } from "../../../server/delivery/block-store.ts";
 import { RefusedError } from "../../../server/domain/errors.ts";
 import type { HostId, SessionEpoch } from "../../../server/domain/ids.ts";
+import type { RefusalReason } from "../../../server/domain/refusal.ts";
 import {
   createAuthority,
   createKeyPem,
@@ -188,6 +189,11 @@ export class FakeDeliveries implements DeliverySource {
 
 export class FakeLog implements StreamLog {
   readonly entries: { readonly where: string; readonly error: unknown }[] = [];
+  readonly refusals: RefusalReason[] = [];
+
+  refused(reason: RefusalReason): void {
+    this.refusals.push(reason);
+  }
 
   unexpected(where: string, error: unknown): void {
     this.entries.push({ where, error });
