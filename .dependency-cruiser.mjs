@@ -37,6 +37,7 @@ export default {
     layer("server/account", [domain, wire, gen, ports], "People, sessions and tokens know no transport."),
     layer("server/audit", [domain, wire, gen, ports], "Sealing the audit log knows no database and no transport."),
     layer("server/metrics", [domain, wire, gen, ports], "Numbers know no database and no transport."),
+    layer("server/replicas", [domain, wire, gen, ports], "Servers among others know no database and no transport."),
     layer("server/watcher", [domain, wire, gen, ports], "The watcher asks through ports that it declares."),
     layer("server/worker", [domain, wire, gen, ports], "The worker asks through ports that it declares."),
     layer("server/api", [domain, wire, gen, ports], "Handlers ask through ports that they declare."),

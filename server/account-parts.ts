@@ -13,6 +13,7 @@ import { OpenCallers } from "./api/open-callers.ts";
 import { ConfigError, type FirstAdminConfig } from "./config.ts";
 import type { Clock, Random } from "./domain/clock.ts";
 import { InvalidFieldError } from "./domain/errors.ts";
+import type { NoticeBoard } from "./replicas/notice-board.ts";
 import { createAccountStore } from "./store/account-store.ts";
 import type { Db } from "./store/schema.ts";
 
@@ -25,6 +26,8 @@ export interface AccountOptions {
   readonly random: Random;
   /** Told when callers with an open stream could not be looked up. */
   readonly onError: (error: unknown) => void;
+  /** The way to other servers. */
+  readonly board: NoticeBoard;
   /** Told once the server has its first user. */
   readonly firstUserCreated: () => void;
 }
@@ -47,7 +50,10 @@ export function createAccountParts(options: AccountOptions): AccountParts {
   const callers = new AccountDirectory(store, options.adminToken);
   const openCallers = new OpenCallers(callers, clock, options.onError);
   const passwords = new Passwords(random);
-  const rightsChanged = (): void => openCallers.rightsChanged();
+  const rightsChanged = (): void => {
+    openCallers.rightsChanged();
+    options.board.tell("rights");
+  };
   return {
     callers,
     openCallers,

@@ -4,14 +4,17 @@ import type { Config } from "./config.ts";
 import type { Clock } from "./domain/clock.ts";
 import type { Log } from "./log.ts";
 import type { MeterDatabase, PoolMeter } from "./metrics/ports.ts";
+import type { NoticeChannel } from "./replicas/ports.ts";
 import { startCluster } from "./store/embedded/cluster.ts";
 import { migrate } from "./store/migrate.ts";
 import { migrations } from "./store/migrations/all.ts";
+import { createNoticeChannel } from "./store/notice-channel.ts";
 import { openDatabase, type DatabaseConnection } from "./store/open-database.ts";
 import type { Db } from "./store/schema.ts";
 
 const POOL_SIZE = 10;
 const READING_POOL_SIZE = 4;
+const LEASE_POOL_SIZE = 2;
 const MIGRATION_TIMEOUT_MS = 600_000;
 
 /** A migrated database. Disposing closes it, and stops it when it is the embedded one. */
@@ -22,6 +25,13 @@ export interface OpenDatabase extends AsyncDisposable {
    * report more than can be written queue for the others, and nobody would see anything.
    */
   readonly readingDb: Kysely<Db>;
+  /**
+   * And again, for this server's place among others: a fleet that reconnects at once must not keep it from renewing
+   * its lease.
+   */
+  readonly leaseDb: Kysely<Db>;
+  /** The way to the other servers; none on the embedded database, which is for one. */
+  readonly notices: NoticeChannel | undefined;
   /** Aborts when another server took the embedded database. */
   readonly lost: AbortSignal;
 }
@@ -37,7 +47,10 @@ export async function openConfiguredDatabase(
   if (config.databaseUrl !== undefined) {
     const connection: DatabaseConnection = { kind: "url", url: config.databaseUrl };
     await bringUpToDate(connection, log);
-    return { ...openPools(connection, log, meterDatabase), lost: new AbortController().signal };
+    const pools = openPools(connection, log, meterDatabase);
+    const onLost = (error: Error): void => log("warn", "other servers are not heard", { error: error.message });
+    const notices = createNoticeChannel({ connection, db: pools.leaseDb, clock, onLost });
+    return { ...pools, notices, lost: new AbortController().signal };
   }
   const cluster = await startCluster({
     dataDir: config.dataDir,
@@ -51,6 +64,7 @@ export async function openConfiguredDatabase(
     const pools = openPools({ kind: "socket", socketDir, database, user: cluster.appUser }, log, meterDatabase);
     return {
       ...pools,
+      notices: undefined,
       lost: cluster.lost,
       async [Symbol.asyncDispose]() {
         await pools[Symbol.asyncDispose]();
@@ -63,7 +77,11 @@ export async function openConfiguredDatabase(
   }
 }
 
-function openPools(connection: DatabaseConnection, log: Log, meterDatabase: MeterDatabase): Omit<OpenDatabase, "lost"> {
+function openPools(
+  connection: DatabaseConnection,
+  log: Log,
+  meterDatabase: MeterDatabase,
+): Omit<OpenDatabase, "lost" | "notices"> {
   const open = (poolSize: number, meter: PoolMeter): Kysely<Db> =>
     openDatabase({
       connection,
@@ -74,11 +92,13 @@ function openPools(connection: DatabaseConnection, log: Log, meterDatabase: Mete
     });
   const db = open(POOL_SIZE, meterDatabase("writing"));
   const readingDb = open(READING_POOL_SIZE, meterDatabase("reading"));
+  const leaseDb = open(LEASE_POOL_SIZE, meterDatabase("lease"));
   return {
     db,
     readingDb,
+    leaseDb,
     async [Symbol.asyncDispose]() {
-      await Promise.all([db.destroy(), readingDb.destroy()]);
+      await Promise.all([db.destroy(), readingDb.destroy(), leaseDb.destroy()]);
     },
   };
 }

@@ -22,7 +22,7 @@ try {
   await ended(AbortSignal.any([stopping.signal, server.lost]));
   if (server.lost.aborted) {
     process.exitCode = 1;
-    log("error", "stopping: the database was lost", { error: String(server.lost.reason) });
+    log("error", "stopping: this server may not go on", { error: String(server.lost.reason) });
   } else {
     log("info", "stopping");
   }

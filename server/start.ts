@@ -27,6 +27,9 @@ import { ReleaseDesk } from "./release/release-desk.ts";
 import { ReleaseDownloads } from "./release/release-downloads.ts";
 import { ReleaseFolders } from "./release/release-folders.ts";
 import { ReleaseImporter } from "./release/release-importer.ts";
+import { startReplicaParts, writeTakeover } from "./replica-parts.ts";
+import { AnnouncedChanges } from "./replicas/announced-changes.ts";
+import { NoticeBoard } from "./replicas/notice-board.ts";
 import { loadCredentialKey, loadReplicaId } from "./secrets.ts";
 import { createApiReader } from "./store/api-reader.ts";
 import { createAuditSealStore } from "./store/audit-seals.ts";
@@ -34,6 +37,7 @@ import { createDeliveryStore } from "./store/delivery-store.ts";
 import { createIdentityStore } from "./store/identity-store.ts";
 import { createFleetStore } from "./store/fleet-store.ts";
 import { createReleaseStore } from "./store/release-store.ts";
+import { openReplicaStore } from "./store/replica-store.ts";
 import { createDeadlineStore, createUpdateStore } from "./store/update-store.ts";
 import type { CertificatePair } from "./stream/certificate-authority.ts";
 import { loadCertificates } from "./stream/certificate-files.ts";
@@ -95,28 +99,37 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const database = parts.use(await openConfiguredDatabase(config, clock, log, metrics.meterDatabase, signal));
   const { db } = database;
 
+  const board = parts.use(new NoticeBoard({ channel: database.notices, replicaId, clock, log }));
+  // Before anything is read that another server may change.
+  await board.start();
   const reader = createApiReader(database.readingDb);
   const feed = parts.use(
     new ChangeFeed(reader, clock, random, (error) => log("warn", "change feed", { error: String(error) })),
   );
+  const changes = new AnnouncedChanges(feed, board);
   const releaseStore = createReleaseStore(db);
   const folders = new ReleaseFolders(config.releasesDir, replicaId, random);
   const catalog = new ReleaseCatalog({ store: releaseStore, folders, serverVersion: version, log });
   const importer = new ReleaseImporter({ store: releaseStore, folders, rootKeysPath: config.rootKeysPath, log });
-  const alertsChanged = (ids: readonly string[]): void => feed.alertsChanged(ids);
+  const alertsChanged = (ids: readonly string[]): void => changes.alertsChanged(ids);
   const identities = new HostIdentities(createIdentityStore(db, alertsChanged), credentialKey, random, (hostId) =>
-    feed.hostChanged(hostId),
+    changes.hostChanged(hostId),
   );
   const storeOptions = { replicaId, durations, hostsToQuarantine: config.hostsToQuarantine, alertsChanged };
   const reachPoint = createReachPoint(config.faultPoint);
-  const wakeFleetLoop = (): void => fleetLoop.wake();
+  const wakeFleetLoop = (): void => {
+    fleetLoop.wake();
+    board.tell("fleet_loop");
+  };
+  const updateStore = createUpdateStore(db, storeOptions);
+  const mailboxes = new HostMailboxes((hostId) => board.tell("errand", hostId));
   const interpreter = {
-    store: createUpdateStore(db, storeOptions),
-    mailboxes: new HostMailboxes(),
+    store: updateStore,
+    mailboxes,
     changes: {
-      hostChanged: (hostId: HostId) => feed.hostChanged(hostId),
+      hostChanged: (hostId: HostId) => changes.hostChanged(hostId),
       jobChanged: (job: Job) => {
-        feed.jobChanged(job);
+        changes.jobChanged(job);
         metrics.jobChanged(job);
         if (job.fleetUpdateId !== null) wakeFleetLoop();
       },
@@ -128,16 +141,24 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const fleetLoop = new FleetUpdateLoop({
     store: fleetStore,
     dispatch: desk,
-    changes: feed,
+    changes,
     clock,
     durations,
     log,
     reachPoint,
   });
   const nextCredential = (hostId: HostId, generation: number): string => identities.nextCredential(hostId, generation);
-  const watcher = new SessionWatcher({ ...interpreter, clock, durations, serverVersion: version, nextCredential, log });
+  const watcher = new SessionWatcher({
+    ...interpreter,
+    tookOver: (takeover) => board.tell("session", writeTakeover(takeover)),
+    clock,
+    durations,
+    serverVersion: version,
+    nextCredential,
+    log,
+  });
   const deadlines = createDeadlineStore(db, storeOptions);
-  await deadlines.takeOverSessions();
+  const replicaStore = await openReplicaStore(database.leaseDb, storeOptions);
   await importer.importFolders();
   await catalog.followServerVersion();
   const blocks = parts.use(new BlockStore({ folder: join(config.dataDir, "block-cache"), log }));
@@ -187,6 +208,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     adminToken,
     clock,
     random,
+    board,
     onError: (error) => log("warn", "looking up open streams' callers", { error: describe(error) }),
     firstUserCreated: () =>
       void withdrawSetupLink(config.dataDir).catch((error: unknown) =>
@@ -203,6 +225,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     certificate: () => ({ certPem: served.certPem, caPem: certificate.caPem }),
     agentAddresses: (webHostname) => agentAddresses(config, agents.address.port, webHostname, hostname()),
   });
+  const disconnect = (hostId: HostId, reason: Error): void => {
+    agents.disconnect(hostId, reason);
+    board.tell("host_removed", hostId);
+  };
   const serving = new ServingStatus(WEB_SERVICES);
   const metricSources = {
     streams: () => ({ sessions: agents.sessions.size, ...agents.counts }),
@@ -212,12 +238,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const handler = createWebHandler({
     reader,
     updates: desk,
-    rollout: new FleetDesk({ store: fleetStore, random, changes: feed, wake: wakeFleetLoop }),
-    removeHost: (hostId: HostId, actor: string) =>
-      removeHost(interpreter, (id, reason) => agents.disconnect(id, reason), hostId, actor),
+    rollout: new FleetDesk({ store: fleetStore, random, changes, wake: wakeFleetLoop }),
+    removeHost: (hostId: HostId, actor: string) => removeHost(interpreter, disconnect, hostId, actor),
     acknowledgeAlert: (id: string, actor: string) => acknowledgeAlert(interpreter, id, actor),
     // Every host may be behind once the target changed, or no longer.
-    releases: new ReleaseDesk({ importer, catalog, targetChanged: () => feed.everythingChanged() }),
+    releases: new ReleaseDesk({ importer, catalog, targetChanged: () => changes.everythingChanged() }),
     listReleases: () => reader.listReleases(),
     deliveryCounts: () => turns.counts,
     tokens: identities,
@@ -265,6 +290,24 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await announceSetupLink({ url, expiresAt: link.expiresAt }, config.dataDir, options.terminal, log);
   }
 
+  const taken = new AbortController();
+  parts.use(
+    startReplicaParts({
+      board,
+      store: replicaStore,
+      errands: updateStore,
+      agents,
+      mailboxes,
+      watcher,
+      fleetLoop,
+      openCallers: accounts.openCallers,
+      changes,
+      clock,
+      durations,
+      log,
+      onTaken: () => taken.abort(new Error("another server was started with this one's data directory")),
+    }),
+  );
   // Stopped first: nothing is sent to agents that are being sent away.
   parts.use(fleetLoop).start();
 
@@ -272,7 +315,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return {
     web: `${isWebTls(config) ? "https" : "http"}://${format(web.address)}`,
     agents: format(agents.address),
-    lost: database.lost,
+    lost: AbortSignal.any([database.lost, taken.signal]),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

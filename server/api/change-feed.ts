@@ -8,7 +8,7 @@ import type { Alert } from "../domain/alert.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import type { FleetTally, FleetUpdate } from "../domain/fleet-update.ts";
 import type { Host, HostCounts } from "../domain/host.ts";
-import type { FleetUpdateId, HostId } from "../domain/ids.ts";
+import type { FleetUpdateId, HostId, JobId } from "../domain/ids.ts";
 import type { Job } from "../domain/job.ts";
 
 /** One numbered change. */
@@ -27,6 +27,7 @@ export interface Change {
 /** What the feed reads. */
 export interface FleetReader {
   findHosts(ids: readonly HostId[]): Promise<readonly Host[]>;
+  findJobs(ids: readonly JobId[]): Promise<readonly Job[]>;
   countHosts(): Promise<HostCounts>;
   findFleetUpdates(ids: readonly FleetUpdateId[]): Promise<readonly FleetUpdate[]>;
   tallyHostsOf(ids: readonly FleetUpdateId[]): Promise<ReadonlyMap<FleetUpdateId, FleetTally>>;
@@ -79,6 +80,12 @@ export class ChangeFeed implements AsyncDisposable {
   jobChanged(job: Job): void {
     this.#pending.jobs.set(job.id, job);
     this.hostChanged(job.hostId);
+  }
+
+  /** Jobs that another server changed; their hosts are told of apart. */
+  jobsChangedElsewhere(ids: readonly JobId[]): void {
+    for (const id of ids) this.#pending.jobIds.add(id);
+    this.#scheduleRead();
   }
 
   fleetUpdateChanged(id: FleetUpdateId): void {
@@ -160,15 +167,16 @@ export class ChangeFeed implements AsyncDisposable {
     try {
       const hostIds = [...pending.hostIds];
       const fleetUpdateIds = [...pending.fleetUpdateIds];
-      const [hosts, updates, tallies, alerts, counts] = await Promise.all([
+      const [hosts, jobs, updates, tallies, alerts, counts] = await Promise.all([
         this.#reader.findHosts(hostIds),
+        this.#reader.findJobs([...pending.jobIds]),
         this.#reader.findFleetUpdates(fleetUpdateIds),
         this.#reader.tallyHostsOf(fleetUpdateIds),
         this.#reader.findAlerts([...pending.alertIds]),
         this.#reader.countHosts(),
       ]);
       const found = new Set(hosts.map((host) => host.id));
-      for (const job of pending.jobs.values()) this.#append(counts, { kind: "job", job });
+      for (const job of [...pending.jobs.values(), ...jobs]) this.#append(counts, { kind: "job", job });
       for (const host of hosts) this.#append(counts, { kind: "host", host });
       for (const hostId of hostIds) if (!found.has(hostId)) this.#append(counts, { kind: "removed", hostId });
       for (const update of updates)
@@ -198,18 +206,21 @@ export class ChangeFeed implements AsyncDisposable {
 interface Pending {
   readonly hostIds: Set<HostId>;
   readonly jobs: Map<string, Job>;
+  /** Jobs that are read first. */
+  readonly jobIds: Set<JobId>;
   readonly fleetUpdateIds: Set<FleetUpdateId>;
   readonly alertIds: Set<string>;
 }
 
 function nothingPending(): Pending {
-  return { hostIds: new Set(), jobs: new Map(), fleetUpdateIds: new Set(), alertIds: new Set() };
+  return { hostIds: new Set(), jobs: new Map(), jobIds: new Set(), fleetUpdateIds: new Set(), alertIds: new Set() };
 }
 
 /** Takes up again what could not be read; what is newer stays. */
 function mergePending(into: Pending, unread: Pending): void {
   for (const id of unread.hostIds) into.hostIds.add(id);
   for (const [id, job] of unread.jobs) if (!into.jobs.has(id)) into.jobs.set(id, job);
+  for (const id of unread.jobIds) into.jobIds.add(id);
   for (const id of unread.fleetUpdateIds) into.fleetUpdateIds.add(id);
   for (const id of unread.alertIds) into.alertIds.add(id);
 }

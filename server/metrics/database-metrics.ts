@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { PoolCounts, PoolMeter, PoolPurpose } from "./ports.ts";
 
-const PURPOSES: readonly PoolPurpose[] = ["writing", "reading"];
+const PURPOSES: readonly PoolPurpose[] = ["writing", "reading", "lease"];
 const CONNECTION_STATES = ["busy", "idle", "waited_for"] as const;
 /** *Units*: seconds. */
 const QUERY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];

@@ -17,7 +17,7 @@ export interface PoolMeter {
 }
 
 /** What a pool of connections is used for. */
-export type PoolPurpose = "writing" | "reading";
+export type PoolPurpose = "writing" | "reading" | "lease";
 
 /** Tells each pool whom to tell. */
 export type MeterDatabase = (pool: PoolPurpose) => PoolMeter;

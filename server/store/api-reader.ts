@@ -15,7 +15,7 @@ import {
 } from "./fleet-updates.ts";
 import { countHosts, findHosts, listHosts, type HostCursor } from "./hosts.ts";
 import { sumDeliveries } from "./deliveries.ts";
-import { countOpenJobs, findJob, listJobs, type JobCursor } from "./jobs.ts";
+import { countOpenJobs, findJob, findJobs, listJobs, type JobCursor } from "./jobs.ts";
 import { listReleases } from "./releases.ts";
 import type { Db } from "./schema.ts";
 import { listAdoption } from "./version-adoption.ts";
@@ -27,6 +27,7 @@ export function createApiReader(db: Kysely<Db>) {
     findHosts: (ids: readonly HostId[]) => answered(findHosts(db, ids)),
     countHosts: () => answered(countHosts(db)),
     countOpenJobs: () => answered(countOpenJobs(db)),
+    findJobs: (ids: readonly JobId[]) => answered(findJobs(db, ids)),
     findJob: (id: JobId) => answered(findJob(db, id)),
     listJobs: (query: { readonly hostId?: HostId; readonly after?: JobCursor; readonly limit: number }) =>
       answered(listJobs(db, query)),

@@ -1,6 +1,6 @@
 /** Questions about jobs. A write is guarded by the row lock its caller took. */
 import { sql, type Kysely, type Selectable, type Transaction } from "kysely";
-import type { HostId, JobId } from "../domain/ids.ts";
+import type { HostId, JobId, ReplicaId } from "../domain/ids.ts";
 import type { Job, NewJob } from "../domain/job.ts";
 import { isOpen, type JobState, type JobStateName } from "../domain/job-state.ts";
 import { toJob } from "./job-rows.ts";
@@ -158,4 +158,40 @@ export async function countOpenJobs(db: Executor): Promise<ReadonlyMap<JobStateN
     .groupBy("state")
     .execute();
   return new Map(rows.map(({ state, count }) => [state, Number(count)]));
+}
+
+/** These jobs, in no order; those that do not exist are left out. */
+export async function findJobs(db: Executor, ids: readonly JobId[]): Promise<readonly Job[]> {
+  if (ids.length === 0) return [];
+  const rows = await db.selectFrom("jobs").selectAll().where("id", "=", sql<JobId>`any(${ids}::uuid[])`).execute();
+  return rows.map(toJob);
+}
+
+/** Dispatched jobs of hosts whose open session this replica holds; of these hosts alone when they are given. */
+export async function listDispatchedJobs(
+  db: Executor,
+  replicaId: ReplicaId,
+  hostIds: readonly HostId[] | undefined,
+): Promise<readonly Job[]> {
+  let jobs = db
+    .selectFrom("jobs")
+    .innerJoin("agent_sessions", "agent_sessions.host_id", "jobs.host_id")
+    .selectAll("jobs")
+    .where("jobs.ended_at", "is", null)
+    .where("jobs.state", "=", "dispatched")
+    .where("agent_sessions.replica_id", "=", replicaId)
+    .where("agent_sessions.closed_at", "is", null);
+  if (hostIds !== undefined) jobs = jobs.where("jobs.host_id", "=", sql<HostId>`any(${hostIds}::uuid[])`);
+  return (await jobs.execute()).map(toJob);
+}
+
+/** Those of these jobs that have ended. */
+export async function listEndedJobs(db: Executor, ids: readonly JobId[]): Promise<readonly JobId[]> {
+  const rows = await db
+    .selectFrom("jobs")
+    .select("id")
+    .where("id", "=", sql<JobId>`any(${ids}::uuid[])`)
+    .where("ended_at", "is not", null)
+    .execute();
+  return rows.map(({ id }) => id);
 }

@@ -57,7 +57,20 @@ export function openDatabase(options: DatabaseOptions): Kysely<Db> {
   });
 }
 
-function connectionSettings(options: DatabaseOptions): pg.ClientConfig {
+/**
+ * Opens one connection outside of any pool. The caller ends it, and hears its errors.
+ *
+ * *Throws* the driver's error when it cannot connect.
+ */
+export async function openConnection(options: Omit<DatabaseOptions, "poolSize">): Promise<pg.Client> {
+  const client = new pg.Client({ ...connectionSettings(options), keepAlive: true });
+  // One that breaks before anybody listens would end the process.
+  client.on("error", () => undefined);
+  await client.connect();
+  return client;
+}
+
+function connectionSettings(options: Omit<DatabaseOptions, "poolSize">): pg.ClientConfig {
   const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
   return {
     ...address(options.connection),

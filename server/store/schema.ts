@@ -47,11 +47,15 @@ export interface AgentSessionsTable {
   closed_at: Date | null;
 }
 
-/** One row a server process; `alive_at` tells how long none ran. */
+/** One row a server. `alive_at` is when it last renewed its lease on this row. */
 export interface ReplicasTable {
   id: ReplicaId;
   started_at: Generated<Date>;
   alive_at: Generated<Date>;
+  /** Rises with each process of this name. */
+  epoch: Generated<bigint>;
+  /** When others took it for dead and freed its hosts; null since it renewed its lease again. */
+  freed_at: Date | null;
 }
 
 export interface EnrollmentTokensTable {

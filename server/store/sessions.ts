@@ -32,6 +32,8 @@ export interface OpenedSession {
   /** The generation of the credential that the host uses. */
   readonly credentialGeneration: number;
   readonly isRotationDue: boolean;
+  /** The process whose open session at another replica this one took over from. */
+  readonly replacedElsewhere: string | undefined;
 }
 
 /** A credential is rotated when it is this old, and after each update. */
@@ -68,6 +70,14 @@ export async function openSession(tx: Transaction<Db>, facts: HelloFacts): Promi
     .executeTakeFirst();
   if (host === undefined) return undefined;
   const session = await tx
+    .with("former", (former) =>
+      former
+        .selectFrom("agent_sessions")
+        .select("instance_id")
+        .where("host_id", "=", facts.hostId)
+        .where("replica_id", "!=", facts.replicaId)
+        .where("closed_at", "is", null),
+    )
     .insertInto("agent_sessions")
     .values({
       host_id: facts.hostId,
@@ -85,9 +95,14 @@ export async function openSession(tx: Transaction<Db>, facts: HelloFacts): Promi
         closed_at: null,
       }),
     )
-    .returning("epoch")
+    .returning(["epoch", sql<string | null>`(select instance_id from former)`.as("replaced")])
     .executeTakeFirstOrThrow();
-  return { epoch: session.epoch, credentialGeneration: host.credential_generation, isRotationDue: host.due };
+  return {
+    epoch: session.epoch,
+    credentialGeneration: host.credential_generation,
+    isRotationDue: host.due,
+    replacedElsewhere: session.replaced ?? undefined,
+  };
 }
 
 /** Closes a session; its host goes offline after a while unless another opens. Nothing happens to a newer session. */
@@ -141,15 +156,6 @@ export async function markIdentityDuplicated(db: Executor, hostId: HostId): Prom
     .execute();
 }
 
-/** Notes that a replica is alive and that the hosts whose sessions it holds were seen. */
-export async function touchReplica(db: Executor, replicaId: ReplicaId): Promise<void> {
-  await db
-    .updateTable("replicas")
-    .set({ alive_at: sql<Date>`clock_timestamp()` })
-    .where("id", "=", replicaId)
-    .execute();
-}
-
 /** Notes coarsely that every host with an open session of this replica was seen. */
 export async function touchHosts(db: Executor, replicaId: ReplicaId): Promise<void> {
   await sql`
@@ -157,25 +163,4 @@ export async function touchHosts(db: Executor, replicaId: ReplicaId): Promise<vo
     from agent_sessions
     where agent_sessions.host_id = hosts.id and agent_sessions.replica_id = ${replicaId} and agent_sessions.closed_at is null
   `.execute(db);
-}
-
-/**
- * Takes up where the last process of this replica left off: its sessions are closed, and whoever was not
- * offline when it was last alive gets time to come back.
- */
-export async function takeOverSessions(tx: Transaction<Db>, replicaId: ReplicaId, startGraceMs: number): Promise<void> {
-  await sql`
-    update hosts set offline_at = clock_timestamp() + ${milliseconds(startGraceMs)}
-    where removed_at is null and (
-      id in (select host_id from agent_sessions where replica_id = ${replicaId} and closed_at is null)
-      or offline_at > (select alive_at from replicas where id = ${replicaId})
-    )
-  `.execute(tx);
-  await sql`
-    update agent_sessions set closed_at = clock_timestamp() where replica_id = ${replicaId} and closed_at is null
-  `.execute(tx);
-  await sql`
-    insert into replicas (id) values (${replicaId})
-    on conflict (id) do update set started_at = clock_timestamp(), alive_at = clock_timestamp()
-  `.execute(tx);
 }

@@ -19,7 +19,7 @@ import {
 } from "./deadlines.ts";
 import { renewWaitingJobs } from "./deliveries.ts";
 import { lockDispatchFacts, removeHost } from "./hosts.ts";
-import { insertJob, isOwnJob, lockJob, lockOpenJob, saveJobState } from "./jobs.ts";
+import { insertJob, isOwnJob, listDispatchedJobs, listEndedJobs, lockJob, lockOpenJob, saveJobState } from "./jobs.ts";
 import { noteRollback } from "./quarantine.ts";
 import { findTargetVersion } from "./releases.ts";
 import type { Db } from "./schema.ts";
@@ -29,9 +29,7 @@ import {
   holdSession,
   markIdentityDuplicated,
   openSession,
-  takeOverSessions,
   touchHosts,
-  touchReplica,
   type HelloFacts,
 } from "./sessions.ts";
 
@@ -61,6 +59,8 @@ export function createUpdateStore(db: Kysely<Db>, options: UpdateStoreOptions) {
     },
     findTargetVersion: (packageName: string) => answered(findTargetVersion(db, packageName)),
     isOwnJob: (hostId: HostId, jobId: string) => answered(isOwnJob(db, hostId, jobId as JobId)),
+    listDispatched: (hostIds?: readonly HostId[]) => answered(listDispatchedJobs(db, options.replicaId, hostIds)),
+    listEnded: (jobIds: readonly JobId[]) => answered(listEndedJobs(db, jobIds)),
   };
 }
 
@@ -103,7 +103,6 @@ export function bindUpdateTransaction(tx: Transaction<Db>, options: UpdateStoreO
 export function createDeadlineStore(db: Kysely<Db>, options: UpdateStoreOptions) {
   const { replicaId, durations, alertsChanged } = options;
   return {
-    takeOverSessions: () => db.transaction().execute((tx) => takeOverSessions(tx, replicaId, durations.startGraceMs)),
     readClock: () => answered(readDatabaseClock(db)),
     listGoneOffline: (after: Date) => answered(listGoneOffline(db, after)),
     graceDeadlines: (graceMs: number) =>
@@ -112,7 +111,6 @@ export function createDeadlineStore(db: Kysely<Db>, options: UpdateStoreOptions)
       answered(renewWaitingJobs(db, jobIds as readonly JobId[], durations.progressDeadlineMs)),
     absorbClockJump: (jumpMs: number) =>
       answered(db.transaction().execute((tx) => absorbClockJump(tx, jumpMs, durations))),
-    touchReplica: () => answered(touchReplica(db, replicaId)),
     touchHosts: () => answered(touchHosts(db, replicaId)),
     recordAdoption: () => answered(recordAdoption(db)),
     reviewHosts: async () => {

@@ -17,7 +17,7 @@ import { grpcService } from "../../gen/grpc.ts";
 import { AgentService } from "../../gen/rollcall/v1/agent_pb.js";
 import type { Clock, Random } from "../domain/clock.ts";
 import { RefusedError } from "../domain/errors.ts";
-import type { HostId } from "../domain/ids.ts";
+import type { HostId, SessionEpoch } from "../domain/ids.ts";
 import { ServiceReflection } from "../wire/reflect-services.ts";
 import { ServingStatus } from "../wire/serving-status.ts";
 import { STANDARD_SERVICES } from "../wire/standard-services.ts";
@@ -85,6 +85,10 @@ export interface AgentListener extends AsyncDisposable {
   renewCertificate(pair: CertificatePair): void;
   /** Ends whatever this host has open here, such as after its removal. */
   disconnect(hostId: HostId, reason: Error): void;
+  /** Ends this host's session if it is this one or an older one: another server has a newer. */
+  endUpTo(hostId: HostId, epoch: SessionEpoch): void;
+  /** Ends every stream, asking its agent to come back spread over a while. */
+  sendAway(): void;
   /** Shuts down. Resolves when nothing is open and every session is closed, or at the end of the grace period. */
   drain(options: { readonly graceMs: number }): Promise<void>;
 }
@@ -150,14 +154,12 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
   await once(tcp, "listening");
   const bound = tcp.address() as AddressInfo;
 
-  const sayGoodbye = (): void => {
+  const sendAway = (sentence: string): void => {
     for (const stream of streams) {
       const retryAfterMs = Math.floor(
         (Buffer.from(options.random.bytes(4)).readUInt32BE() / 2 ** 32) * limits.returnSpreadMs,
       );
-      stream.fail(
-        toGrpcStatus(new RefusedError("draining", "this server is shutting down", {}, retryAfterMs), "drain", log),
-      );
+      stream.fail(toGrpcStatus(new RefusedError("draining", sentence, {}, retryAfterMs), "drain", log));
     }
   };
 
@@ -167,7 +169,7 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
     // Its callback comes before the last bytes have left, so the sockets are waited for instead.
     grpc.tryShutdown(() => {});
     serving.stop();
-    sayGoodbye();
+    sendAway("this server is shutting down");
     await untilOr(Promise.all([gate.emptied(), tasks.settled()]), graceMs, clock);
     grpc.forceShutdown();
     gate.destroyAll();
@@ -193,6 +195,8 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
       registry.get(hostId)?.end(reason);
       transfers.abort(hostId, reason);
     },
+    endUpTo: (hostId, epoch) => registry.endUpTo(hostId, epoch),
+    sendAway: () => sendAway("this server was away from the others for too long"),
     drain: ({ graceMs }) => (shutDownOnce ??= shutDown(graceMs)),
     [Symbol.asyncDispose]: () => (shutDownOnce ??= shutDown(0)),
   };

@@ -1,5 +1,5 @@
 import type { ServerMessage } from "../../gen/rollcall/v1/agent_pb.js";
-import type { HostId } from "../domain/ids.ts";
+import type { HostId, SessionEpoch } from "../domain/ids.ts";
 import type { StreamSession } from "./session.ts";
 import { StreamEndedError } from "./stream-ended-error.ts";
 
@@ -48,6 +48,12 @@ export class SessionRegistry implements LiveSessions {
     session.ended.addEventListener("abort", () => this.#forget(session), { once: true });
     current?.end(replaced());
     return true;
+  }
+
+  /** Ends the host's session if it is this one or an older one. */
+  endUpTo(hostId: HostId, epoch: SessionEpoch): void {
+    const session = this.#sessions.get(hostId);
+    if (session?.epoch !== undefined && session.epoch <= epoch) session.end(replaced());
   }
 
   #forget(session: StreamSession): void {

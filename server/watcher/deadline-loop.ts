@@ -15,7 +15,6 @@ import type { DeadlineStore, Log } from "./ports.ts";
 
 /** How often the hosts of open sessions are noted as seen. *Units*: milliseconds. */
 const TOUCH_HOSTS_INTERVAL_MS = 60_000;
-const TOUCH_REPLICA_INTERVAL_MS = 5_000;
 
 /** How often the database's clock is asked before a tick gives up. */
 const READ_ATTEMPTS = 3;
@@ -38,9 +37,8 @@ interface Reading {
 export class DeadlineLoop implements AsyncDisposable {
   readonly #parts: DeadlineLoopParts;
   #last: Reading | undefined;
-  // The first tick notes both: what was noted last may be of long ago.
+  // The first tick notes them: what was noted last may be of long ago.
   #touchedHostsAtMs = Number.NEGATIVE_INFINITY;
-  #touchedReplicaAtMs = Number.NEGATIVE_INFINITY;
   /** When each job that waits for a delivery was given its time. */
   #renewedAtMs: ReadonlyMap<string, number> = new Map();
   #timer: Disposable | undefined;
@@ -159,14 +157,9 @@ export class DeadlineLoop implements AsyncDisposable {
   }
 
   async #touch(nowMs: number): Promise<void> {
-    if (nowMs - this.#touchedReplicaAtMs >= TOUCH_REPLICA_INTERVAL_MS) {
-      this.#touchedReplicaAtMs = nowMs;
-      await this.#parts.deadlines.touchReplica();
-    }
-    if (nowMs - this.#touchedHostsAtMs >= TOUCH_HOSTS_INTERVAL_MS) {
-      this.#touchedHostsAtMs = nowMs;
-      await this.#parts.deadlines.touchHosts();
-      await this.#parts.deadlines.recordAdoption();
-    }
+    if (nowMs - this.#touchedHostsAtMs < TOUCH_HOSTS_INTERVAL_MS) return;
+    this.#touchedHostsAtMs = nowMs;
+    await this.#parts.deadlines.touchHosts();
+    await this.#parts.deadlines.recordAdoption();
   }
 }

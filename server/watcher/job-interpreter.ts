@@ -99,6 +99,8 @@ export async function settleJobEvent(
   if (applied.isChanged) {
     parts.reachPoint(`stored:${job.state.name}`);
     parts.changes.jobChanged(job);
+    // Its agent said so itself, or is told below.
+    if (job.endedAt !== null) parts.mailboxes.forgetJob(job.hostId, job.id);
   }
   for (const effect of applied.effects) await runEffect(parts, job, effect, epoch);
   if (applied.isChanged) parts.reachPoint(`sent:${job.state.name}`);

@@ -39,7 +39,12 @@ export async function removeHost(
   });
   if (ended !== undefined) await settleJobEvent(parts, ended);
   parts.changes.hostChanged(hostId);
-  disconnect(hostId, new RefusedError("credential_invalid", "This host was removed. Enrol it again to bring it back."));
+  disconnect(hostId, hostRemoved());
+}
+
+/** What a removed host's agent is told. */
+export function hostRemoved(): RefusedError {
+  return new RefusedError("credential_invalid", "This host was removed. Enrol it again to bring it back.");
 }
 
 /** Notes who has seen an alert. *Throws* RefusedError (alert_unknown). */

@@ -63,6 +63,8 @@ export interface OpenedFacts {
   readonly epoch: SessionEpoch;
   readonly credentialGeneration: number;
   readonly isRotationDue: boolean;
+  /** The process whose open session at another server this one took over from. */
+  readonly replacedElsewhere: string | undefined;
 }
 
 /** What a Hello says about its host. */
@@ -90,7 +92,6 @@ export interface DeadlineStore {
   renewWaitingJobs(jobIds: readonly string[]): Promise<void>;
   /** Gives everything that waits for an instant its full time again. Doing it twice does what doing it once does. */
   absorbClockJump(jumpMs: number): Promise<void>;
-  touchReplica(): Promise<void>;
   touchHosts(): Promise<void>;
   /** Raises `host_offline` for whoever went offline, and forgets duplicates that were quiet: those hosts. */
   reviewHosts(): Promise<readonly HostId[]>;

@@ -6,7 +6,7 @@ import type { Hello, ServerMessage, UpdateProgress } from "../../gen/rollcall/v1
 import { UpdatePhase } from "../../gen/rollcall/v1/agent_pb.js";
 import type { Clock } from "../domain/clock.ts";
 import type { Durations } from "../domain/durations.ts";
-import { RefusedError } from "../domain/errors.ts";
+import { RefusedError, UnavailableError } from "../domain/errors.ts";
 import { AGENT_PACKAGE } from "../domain/host.ts";
 import { isDuplicated, recentReplacements, type Replacement } from "../domain/identity-duplication.ts";
 import type { HostId, SessionEpoch } from "../domain/ids.ts";
@@ -25,8 +25,18 @@ const FOREIGN_JOBS_ALLOWED = 2;
 /** How long a duplicated identity's newcomer is told to wait. */
 const DUPLICATE_RETRY_AFTER_MS = 60_000;
 
+/** A session that took over from one that another server holds. */
+export interface Takeover {
+  readonly hostId: HostId;
+  readonly epoch: SessionEpoch;
+  readonly fromInstanceId: string;
+  readonly toInstanceId: string;
+}
+
 /** What the watcher works with. */
 export interface SessionWatcherParts extends InterpreterParts {
+  /** Told of sessions that took over from one of another server, which ends it. */
+  readonly tookOver?: (takeover: Takeover) => void;
   readonly clock: Clock;
   readonly durations: Durations;
   readonly serverVersion: string;
@@ -45,12 +55,14 @@ export class SessionWatcher implements SessionHandler {
   }
 
   async opened(hello: Hello, session: AgentSession, incumbent: AgentSession | undefined): Promise<OpenedSession> {
-    await this.#refuseDuplicate(session, incumbent);
+    if (incumbent !== undefined && this.#isDuplicated(session.hostId, incumbent.instanceId, session.instanceId))
+      throw await this.#refuseDuplicate(session);
     const report = toHelloReport(hello);
     const greeting = await this.#greet(hello, report, session);
     const { epoch, applied, activeJobIsOpen } = greeting;
     const { mailboxes, changes } = this.#parts;
     changes.hostChanged(session.hostId);
+    this.#tellTakeover(greeting, session);
     return {
       epoch,
       messages: [
@@ -58,7 +70,7 @@ export class SessionWatcher implements SessionHandler {
         ...(report.activeJob !== undefined && !activeJobIsOpen ? [cancelUpdate(report.activeJob.jobId)] : []),
       ],
       afterMessages: async () => {
-        mailboxes.completeOpening(session, epoch);
+        mailboxes.completeOpening(session, epoch, activeJobIsOpen ? report.activeJob?.jobId : undefined);
         if (applied !== undefined) await settleJobEvent(this.#parts, applied, epoch);
       },
     };
@@ -73,7 +85,7 @@ export class SessionWatcher implements SessionHandler {
       if (job?.id !== progress.jobId || !isLegal(job.state.name, event.name)) return "not open";
       return applyJobEvent(tx, job, event, { actor: "host", cause: "the host reported it" });
     });
-    if (applied === "void") return;
+    if (applied === "void") return session.end(new UnavailableError("This session is no longer its host's newest."));
     if (applied === "not open") return this.#countForeignJob(progress.jobId, session);
     await settleJobEvent(this.#parts, applied, epoch);
   }
@@ -102,24 +114,41 @@ export class SessionWatcher implements SessionHandler {
     mailboxes.beginOpening(session);
     try {
       const targetVersion = await store.findTargetVersion(AGENT_PACKAGE);
-      const greeting = await store.transaction((tx) => greetHost(tx, hello, report, session, targetVersion));
+      const greeting = await store.transaction((tx) =>
+        greetHost(tx, hello, report, session, targetVersion, (replaced) =>
+          this.#isDuplicated(session.hostId, replaced, session.instanceId),
+        ),
+      );
       return { ...greeting, targetVersion };
     } catch (error) {
       mailboxes.remove(session);
-      throw error;
+      throw error instanceof DuplicatedError ? await this.#refuseDuplicate(session) : error;
     }
   }
 
-  async #refuseDuplicate(session: AgentSession, incumbent: AgentSession | undefined): Promise<void> {
-    if (incumbent === undefined || incumbent.instanceId === session.instanceId) return;
+  /** Another server's session took over from one that was open here. */
+  replacedElsewhere({ hostId, fromInstanceId, toInstanceId }: Takeover): void {
+    this.#isDuplicated(hostId, fromInstanceId, toInstanceId);
+  }
+
+  #tellTakeover({ epoch, replacedElsewhere }: Greeting, { hostId, instanceId }: AgentSession): void {
+    if (replacedElsewhere === undefined) return;
+    this.#parts.tookOver?.({ hostId, epoch, fromInstanceId: replacedElsewhere, toInstanceId: instanceId });
+  }
+
+  /** Notes a replacement. True when it is one too many: then it does not come about. */
+  #isDuplicated(hostId: HostId, fromInstanceId: string, toInstanceId: string): boolean {
+    if (fromInstanceId === toInstanceId) return false;
     const nowMs = this.#parts.clock.monotonicMs();
-    const recent = recentReplacements(this.#replacements.get(session.hostId) ?? [], nowMs);
-    const replacement = { fromInstanceId: incumbent.instanceId, toInstanceId: session.instanceId, atMs: nowMs };
-    const replacements = [...recent, replacement];
-    if (!isDuplicated(replacements)) {
-      this.#replacements.set(session.hostId, replacements);
-      return;
-    }
+    const recent = recentReplacements(this.#replacements.get(hostId) ?? [], nowMs);
+    const replacements = [...recent, { fromInstanceId, toInstanceId, atMs: nowMs }];
+    if (isDuplicated(replacements)) return true;
+    this.#replacements.set(hostId, replacements);
+    return false;
+  }
+
+  /** Marks the host. The refusal of whoever came last. */
+  async #refuseDuplicate(session: AgentSession): Promise<RefusedError> {
     this.#parts.log("warn", "identity duplicated", { host_id: session.hostId, peer: session.peer });
     await this.#parts.store.transaction(async (tx) => {
       await tx.markIdentityDuplicated(session.hostId);
@@ -130,7 +159,7 @@ export class SessionWatcher implements SessionHandler {
       });
     });
     this.#parts.changes.hostChanged(session.hostId);
-    throw new RefusedError(
+    return new RefusedError(
       "identity_duplicated",
       "Another machine uses this host's credential. Enrol this machine again to give it one of its own.",
       { host_id: session.hostId },
@@ -151,8 +180,12 @@ export class SessionWatcher implements SessionHandler {
   }
 }
 
+/** Two machines take this host's session from each other. */
+class DuplicatedError extends Error {}
+
 interface Greeting {
   readonly epoch: SessionEpoch;
+  readonly replacedElsewhere: string | undefined;
   readonly credentialGeneration: number;
   /** True when the credential is old, or an update was just confirmed. */
   readonly isRotationDue: boolean;
@@ -167,6 +200,7 @@ async function greetHost(
   report: HelloReport,
   session: AgentSession,
   targetVersion: string | undefined,
+  isDuplicated: (replacedInstanceId: string) => boolean,
 ): Promise<Greeting> {
   const opened = await tx.openSession({
     hostId: session.hostId,
@@ -183,6 +217,7 @@ async function greetHost(
   if (opened === undefined) {
     throw new RefusedError("credential_invalid", "The credential is not valid. Enrol this host again.");
   }
+  if (opened.replacedElsewhere !== undefined && isDuplicated(opened.replacedElsewhere)) throw new DuplicatedError();
   await tx.resolveAlerts(session.hostId, [
     "host_offline",
     ...(hello.agentVersion === targetVersion ? (["update_failed"] as const) : []),

@@ -47,6 +47,8 @@ export class FleetUpdateLoop implements AsyncDisposable {
   #timer: Disposable | undefined;
   #running: Promise<void> | undefined;
   #isWoken = false;
+  /** Another server carries fleet updates out: looking once a second is enough. */
+  #isFollower = false;
   #isStopped = false;
 
   constructor(parts: FleetLoopParts) {
@@ -59,6 +61,7 @@ export class FleetUpdateLoop implements AsyncDisposable {
 
   /** Something changed that a plan may depend on. */
   wake(): void {
+    if (this.#isFollower) return;
     this.#isWoken = true;
     if (this.#running === undefined) this.#schedule(GATHER_MS);
   }
@@ -98,8 +101,10 @@ export class FleetUpdateLoop implements AsyncDisposable {
   async round(): Promise<boolean> {
     const { store, durations } = this.#parts;
     const ids = await store.listUnsettled();
+    this.#isFollower = false;
     if (ids.length === 0) return false;
     const epoch = await store.holdLease(durations.leaseMs);
+    this.#isFollower = epoch === undefined;
     if (epoch === undefined) return false;
     let didAnything = false;
     for (const id of ids) {

@@ -14,7 +14,7 @@ export type Call = <Result>(work: () => Result | Promise<Result>) => Promise<Res
 export interface StorePorts {
   readonly updates: UpdateStore;
   readonly fleets: FleetStore;
-  readonly deadlines: DeadlineStore & { takeOverSessions(): Promise<void> };
+  readonly deadlines: DeadlineStore & { takeOverSessions(): Promise<void>; touchReplica(): Promise<void> };
 }
 
 interface StoreOptions {

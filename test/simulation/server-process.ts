@@ -44,6 +44,9 @@ export interface ServerWorld {
   readonly noteFailure: (error: string) => void;
 }
 
+/** *Units*: milliseconds from one note that the process is alive to the next. */
+const TOUCH_INTERVAL_MS = 5_000;
+
 export class ServerProcess {
   readonly replicaId: ReplicaId;
   readonly registry = new Map<HostId, ServerSession>();
@@ -105,9 +108,18 @@ export class ServerProcess {
     const loop = new DeadlineLoop({ ...interpreter, deadlines, waitingJobs: () => [], clock, durations, log });
     this.#removal = (hostId) =>
       removeHost(interpreter, (id, error) => this.registry.get(id)?.end(error), hostId, "operator");
+    const keepTouching = (): void => {
+      clock.schedule(TOUCH_INTERVAL_MS, () => {
+        deadlines
+          .touchReplica()
+          .catch(() => undefined)
+          .finally(keepTouching);
+      });
+    };
     this.#start = async () => {
       await deadlines.takeOverSessions();
       await loop.start();
+      keepTouching();
       fleetLoop.start();
       this.#isReady = true;
       if (this.#state === "starting") this.#state = "running";

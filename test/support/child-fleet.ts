@@ -2,7 +2,7 @@
  * A server in a process of its own, on a database of its own, and hosts with real
  * sessions: a fleet whose server a test may kill, freeze and start again.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SESSION_LOOP_LIMITS, type SessionLoopLimits } from "../../agent/stream/session-loop.ts";
@@ -76,6 +76,16 @@ export class ChildFleet implements AsyncDisposable {
         durations: this.#durations,
       }),
     );
+  }
+
+  /** Another server with the keys of the first, as those that share a database have them. Started. */
+  async addReplica(name: string, first: string): Promise<ServerChild> {
+    for (const kept of ["credential.key", "tls"]) {
+      await cp(join(this.folder, first, kept), join(this.folder, name, kept), { recursive: true });
+    }
+    const server = this.addServer(name);
+    await server.start();
+    return server;
   }
 
   /** Gives a host of this name its id and its credential. */

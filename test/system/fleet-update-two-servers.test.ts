@@ -1,10 +1,7 @@
 /**
  * Who runs fleet updates when servers stand still or restart. Two servers on one
- * database: one leads, and is frozen and thawed again at the worst moments. Each host
- * is connected to one of the two; what the other would send to it does not reach it.
+ * database: one leads, and is frozen and thawed again at the worst moments.
  */
-import { cp } from "node:fs/promises";
-import { join } from "node:path";
 import { sql } from "kysely";
 import { afterAll, expect, test } from "vitest";
 import { FleetUpdateState } from "../../gen/rollcall/v1/rollout_pb.js";
@@ -20,16 +17,6 @@ const durations = { tickIntervalMs: 200, leaseMs: 3_000 };
 const lanes = new FewAtATime(2);
 
 afterAll(async () => expect(await findOpenSockets()).toEqual([]));
-
-/** A second server with the keys of the first, as replicas have them. */
-async function addReplica(fleet: ChildFleet, name: string, first: string): Promise<ServerChild> {
-  for (const kept of ["credential.key", "tls"]) {
-    await cp(join(fleet.folder, first, kept), join(fleet.folder, name, kept), { recursive: true });
-  }
-  const server = fleet.addServer(name);
-  await server.start();
-  return server;
-}
 
 interface Pair {
   readonly leader: ServerChild;
@@ -58,7 +45,7 @@ async function startPair(fleet: ChildFleet): Promise<Pair> {
   const { fleetUpdate } = await (await leader.fleet()).startFleetUpdate({ hostIds });
   await swapping.promise;
   // Only now: the first to look at a fleet update leads.
-  const follower = await addReplica(fleet, "follower", "leader");
+  const follower = await fleet.addReplica("follower", "leader");
   const [b, c] = enrolled;
   return {
     leader,

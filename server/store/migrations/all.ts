@@ -7,6 +7,7 @@ import * as accountPages from "./0005-account-pages.ts";
 import * as auditSeals from "./0006-audit-seals.ts";
 import * as quarantine from "./0007-quarantine.ts";
 import * as installRevisions from "./0008-install-revisions.ts";
+import * as replicaLeases from "./0009-replica-leases.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -18,4 +19,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0006-audit-seals": auditSeals,
   "0007-quarantine": quarantine,
   "0008-install-revisions": installRevisions,
+  "0009-replica-leases": replicaLeases,
 };

@@ -12,6 +12,7 @@ const COUNTS = { total: 0, online: 0, behind: 0, updating: 0, openAlerts: 0 };
 /** A fleet without hosts: whoever is named is one that was removed. */
 const emptyFleet: FleetReader & SnapshotReader = {
   findHosts: async () => [],
+  findJobs: async () => [],
   countHosts: async () => COUNTS,
   findFleetUpdates: async () => [],
   tallyHostsOf: async () => new Map(),

@@ -15,7 +15,6 @@ function twoClocks(waitingJobs: () => readonly string[] = () => []) {
     graceDeadlines: async (graceMs) => void calls.push(`grace ${graceMs}`),
     absorbClockJump: async (jumpMs) => void calls.push(`jump ${Math.round(jumpMs)}`),
     renewWaitingJobs: async (jobIds) => void calls.push(`renew ${jobIds.join(" ")}`),
-    touchReplica: async () => undefined,
     touchHosts: async () => undefined,
     reviewHosts: async () => [],
     recordAdoption: async () => undefined,
