@@ -11,7 +11,13 @@ import { ownVersion } from "./own-version.ts";
 import { canReachServer } from "./reach.ts";
 import { runAgent } from "./run.ts";
 
-async function execute(command: Command): Promise<number> {
+/**
+ * How `run` ends when it was asked to or was replaced. To whoever watches the process any exit status, 0 included, is
+ * then a crash: nobody asked for it.
+ */
+const IN_ORDER = "SIGTERM";
+
+async function execute(command: Command): Promise<number | typeof IN_ORDER> {
   switch (command.kind) {
     case "help":
       print(HELP);
@@ -30,7 +36,7 @@ async function execute(command: Command): Promise<number> {
       return 0;
     case "run":
       await runAgent(command, systemClock, systemRandom, createLog(print, wallTime), stopSignal());
-      return 0;
+      return IN_ORDER;
   }
 }
 
@@ -51,7 +57,7 @@ function print(text: string): void {
   process.stdout.write(text);
 }
 
-async function main(): Promise<number> {
+async function main(): Promise<number | typeof IN_ORDER> {
   try {
     return await execute(withAbsolutePaths(parseCommandLine(process.argv.slice(2))));
   } catch (error) {
@@ -62,7 +68,13 @@ async function main(): Promise<number> {
 }
 
 main().then(
-  (exitStatus) => process.exit(exitStatus),
+  (end) => {
+    if (end !== IN_ORDER) process.exit(end);
+    process.removeAllListeners(IN_ORDER);
+    // Windows has no signals, and only ends what is sent one, as a failure.
+    if (process.platform === "win32") process.exit(0);
+    process.kill(process.pid, IN_ORDER);
+  },
   (error: unknown) => {
     // Not foreseen: the whole stack is worth more than a tidy line. The service manager starts it again.
     console.error(error);

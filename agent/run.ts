@@ -1,4 +1,4 @@
-/** `run`: stays connected and updates this program when told to. Ends with 0 when asked to stop or replaced. */
+/** `run`: stays connected and updates this program when told to. Ends when asked to stop or replaced. */
 import { choosePlatform } from "./updater/choose-platform.ts";
 import { builtVersion } from "../gen/version.ts";
 import type { Clock, Random } from "./clock.ts";

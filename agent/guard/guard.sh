@@ -5,11 +5,12 @@
 #
 #   guard.sh watch   BINARY STATE_DIR CONFIG    looks every 5 s, as a service of its own
 #   guard.sh look    BINARY STATE_DIR CONFIG    looks once
-#   guard.sh stopped BINARY STATE_DIR CONFIG    after the agent ended badly (ExecStopPost)
+#   guard.sh stopped BINARY STATE_DIR CONFIG    after the agent ended (ExecStopPost)
 #
 # It acts only while the agent's journal says `unconfirmed`:
 #
-#   the new version crashed three times             -> restore: crashed
+#   the new version ended three times, with any
+#   exit status or signal but SIGTERM               -> restore: crashed
 #   no confirmation for 45 s since the swap, or
 #   since it was first seen in a later boot         -> ask .old whether it reaches the server
 #     it does not                                   -> the new version stays; ask again in 30 s
@@ -18,7 +19,7 @@
 #                                                      restore: not_confirmed, server_unreachable
 #
 # To restore: the binary must be the journal's `to` and .old its `from`, by
-# sha256; then the file `verdict` is linked, which fails once the agent has
+# sha256; then the file `verdict-JOB` is linked, which fails once the agent has
 # confirmed; then .old gets a second name, which takes the binary's place by
 # rename, so that a whole binary stands there throughout and .old stays. The
 # journal is the agent's: at its next start it finds the verdict and tells it.
@@ -92,7 +93,7 @@ read_lines() { # FILE KEY...
   [ "$(printf '%send\n' "$lines_text" | sha256sum)" = "$(sha256sum <"$lines_file")" ]
 }
 
-# What the agent is in the middle of. Sets job, from, to, swapped_boot, swapped_ms, change.
+# What the agent is in the middle of. Sets job, verdict, from, to, swapped_boot, swapped_ms, change.
 is_unconfirmed() {
   is_file "$journal" || return 1
   # Nearly every look ends here, before any other program is started.
@@ -100,15 +101,15 @@ is_unconfirmed() {
   read_lines "$journal" format state job from to from_version to_version sequence boot_id uptime_ms reason || return 1
   [ "$v_format" = 1 ] && [ "$v_state" = unconfirmed ] && is_digest "$v_from" && is_digest "$v_to" || return 1
   [ "$v_from" != "$v_to" ] && is_count "$v_uptime_ms" && is_count "$v_sequence" || return 1
-  job=$v_job from=$v_from to=$v_to swapped_boot=$v_boot_id swapped_ms=$v_uptime_ms
+  job=$v_job verdict=$state_dir/verdict-$v_job
+  from=$v_from to=$v_to swapped_boot=$v_boot_id swapped_ms=$v_uptime_ms
   change="$v_to_version was rolled back to $v_from_version"
 }
 
-# What was decided about this job. Sets decision: confirmed, restored, none, or other for another job's or a torn one.
-read_verdict() { # FILE
+# What was decided about this job. Sets decision: confirmed, restored, or none, also for what nobody can have linked.
+read_verdict() {
   decision=none
-  if [ -e "$1" ] || [ -L "$1" ]; then decision=other; fi
-  read_lines "$1" decision job reason || return 0
+  read_lines "$verdict" decision job reason || return 0
   [ "$v_job" = "$job" ] || return 0
   case $v_decision in confirmed | restored) decision=$v_decision ;; esac
 }
@@ -152,27 +153,21 @@ lock() { exec 9<"$state_dir" && flock -w 30 9; }
 
 # Links the verdict. Fails when the agent's confirmation stands.
 decide() { # REASON
-  write_new "$verdict.guard" 'decision restored' "job $job" "reason $1" end && sync "$verdict.guard" || return 1
+  write_new "$own_verdict" 'decision restored' "job $job" "reason $1" end && sync "$own_verdict" || return 1
   link_verdict
   decided=$?
-  rm -f "$verdict.guard"
+  rm -f "$own_verdict"
   sync "$state_dir" && return "$decided"
 }
 
 link_verdict() {
-  ln -T "$verdict.guard" "$verdict" 2>/dev/null && return 0
-  read_verdict "$verdict"
+  ln -T "$own_verdict" "$verdict" 2>/dev/null && return 0
+  read_verdict
   case $decision in
   restored) return 0 ;;
-  other) ;;
-  *) return 1 ;;
-  esac
-  # Another job's. Moved aside before it is deleted: the agent's own may have come in its place by now.
-  mv -fT "$verdict" "$verdict.other" || return 1
-  read_verdict "$verdict.other"
-  case $decision in
-  confirmed) mv -T "$verdict.other" "$verdict" && return 1 ;;
-  *) rm -f "$verdict.other" && ln -T "$verdict.guard" "$verdict" ;;
+  confirmed) return 1 ;;
+  # Neither's: a verdict is whole before it gets its name.
+  none) mv -fT "$own_verdict" "$verdict" ;;
   esac
 }
 
@@ -195,7 +190,7 @@ restore() { # REASON
 # A guard that stood still for long may wake up in another update: all is asked again.
 put_back() {
   wanted=$job
-  is_unconfirmed && [ "$job" = "$wanted" ] && read_verdict "$verdict" && [ "$decision" = restored ] || return 1
+  is_unconfirmed && [ "$job" = "$wanted" ] && read_verdict && [ "$decision" = restored ] || return 1
   rm -f "$binary.restore" || return 1
   ln -T "$binary.old" "$binary.restore" 2>/dev/null ||
     cp --preserve=mode -T "$binary.old" "$binary.restore" || return 1
@@ -276,12 +271,12 @@ question() {
 
 look() {
   if ! is_unconfirmed; then
-    for leftover in "$record" "$record.tmp" "$verdict.guard" "$verdict.other" "$binary.restore"; do
+    for leftover in "$record" "$record.tmp" "$own_verdict" "$binary.restore"; do
       if [ -e "$leftover" ] || [ -L "$leftover" ]; then rm -f "$leftover"; fi
     done
     return 0
   fi
-  read_verdict "$verdict"
+  read_verdict
   # What is confirmed the agent writes into its journal itself.
   [ "$decision" != confirmed ] || return 0
   if [ "$decision" = restored ]; then
@@ -310,10 +305,11 @@ watch() {
   done
 }
 
+# An agent ends in order by SIGTERM alone, also by its own when it was replaced. Exit status 0 is none: nobody asked.
 stopped() {
-  [ "${SERVICE_RESULT:-success}" != success ] || return 0
+  [ "${EXIT_STATUS:-}" != TERM ] || return 0
   if ! is_unconfirmed; then sleep "$PAUSE_S" && return; fi
-  read_verdict "$verdict"
+  read_verdict
   # Restored: the version before is about to stand there again.
   [ "$decision" != restored ] || return 0
   if [ "$decision" != confirmed ] && count_crash; then return 0; fi
@@ -335,7 +331,7 @@ main() {
     return 2
   fi
   mode=$1 binary=$2 state_dir=$3 config=$4
-  journal=$state_dir/journal verdict=$state_dir/verdict record=$state_dir/guard
+  journal=$state_dir/journal own_verdict=$state_dir/verdict.guard record=$state_dir/guard
   case $mode in
   watch | look | stopped) "$mode" ;;
   *)

@@ -24,7 +24,7 @@
 # shellcheck disable=SC2154 # those settings
 
 # Raised whenever units, guard or folders change in a way that updates rely on.
-readonly INSTALL_REVISION=1
+readonly INSTALL_REVISION=2
 readonly HOME_FOLDER=/opt/rollcall
 readonly BINARY=/opt/rollcall/bin/rollcall-agent
 readonly GUARD=/opt/rollcall/libexec/rollcall-agent-guard

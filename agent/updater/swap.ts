@@ -2,7 +2,7 @@
  * Puts the new binary in the place of the old one.
  *
  *     link binary → .old.tmp, rename .old.tmp → .old, fsync folder    predecessor kept
- *     remove the last verdict, journal `unconfirmed`                  what happens now is known after any crash
+ *     remove earlier verdicts, journal `unconfirmed`                  what happens now is known after any crash
  *     rename .new → binary, fsync folder                              done
  *
  * Both renames replace a whole file by a whole file, so a runnable binary stands
@@ -22,7 +22,7 @@ import { printablePath } from "./one-line.ts";
 import { hasErrorCode, systemErrorCode } from "./system-error.ts";
 import { UpdateError } from "./update-error.ts";
 import type { UpdatePaths } from "./update-paths.ts";
-import { removeVerdict } from "./verdict.ts";
+import { removeVerdicts } from "./verdict.ts";
 
 /** Returns once the new binary stands at the path, durably. Throws UpdateError (swap_failed, commit_expired). */
 export async function swapBinary(paths: UpdatePaths, entry: Journal, isStillAllowed: () => boolean): Promise<void> {
@@ -34,7 +34,7 @@ export async function swapBinary(paths: UpdatePaths, entry: Journal, isStillAllo
   }
   try {
     await keepPredecessor(paths);
-    await removeVerdict(paths);
+    await removeVerdicts(paths);
     await writeJournal(paths, entry);
     if (!isStillAllowed()) throw commitExpired();
     await rename(paths.staged, paths.binary);

@@ -15,7 +15,6 @@ export interface UpdatePaths {
   readonly stateDir: string;
   readonly journal: string;
   readonly journalTemporary: string;
-  readonly verdict: string;
   readonly verdictTemporary: string;
   /** What this host remembers of trust. */
   readonly trust: string;
@@ -33,7 +32,6 @@ export function updatePaths(binaryPath: string, stateDir: string): UpdatePaths {
     stateDir,
     journal: join(stateDir, "journal"),
     journalTemporary: join(stateDir, "journal.tmp"),
-    verdict: join(stateDir, "verdict"),
     verdictTemporary: join(stateDir, "verdict.tmp"),
     trust: join(stateDir, "trust"),
     trustTemporary: join(stateDir, "trust.tmp"),

@@ -3,7 +3,7 @@
  *
  *     settle (once, at start)
  *     prepare (while there is nothing else to do)
- *     preflight → openStage → write … → complete → probe, untilDurable → (commit) → swap → exit 0
+ *     preflight → openStage → write … → complete → probe, untilDurable → (commit) → swap → the process ends
  *     leave or discard (whenever a stage is dropped)
  *
  * Everything before `swap` leaves the binary at `binaryPath` and its `.old` as
@@ -74,7 +74,7 @@ export interface UpdatePlatform {
   openStage(artifact: Artifact, blockDigests: readonly Buffer[]): Promise<Stage>;
   /** Runs the staged binary's `--probe`. Throws UpdateError (probe_failed) unless it prints `artifact.version`. */
   probe(artifact: Artifact, signal: AbortSignal): Promise<void>;
-  /** Puts the stage in place. Returns once that is durable; the caller exits with 0. Throws UpdateError (swap_failed, commit_expired). */
+  /** Puts the stage in place. Returns once that is durable; the caller ends its process. Throws UpdateError (swap_failed, commit_expired). */
   swap(artifact: Artifact, order: SwapOrder): Promise<void>;
   /** Ends work on the stage, if any, and leaves what is sound of it to a later attempt. */
   leave(): Promise<void>;

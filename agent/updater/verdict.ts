@@ -1,14 +1,17 @@
 /**
  * Who ends an unconfirmed update: the agent that confirms it, or the guard that
  * restores the predecessor. Each writes its verdict to a file of its own and
- * links that to `verdict`; link(2) fails when the name exists, so exactly one
+ * links that to `verdict-JOB`; link(2) fails when the name exists, so exactly one
  * wins. Only the winner changes the journal. The loser does nothing.
  *
  * A winner may be killed before it wrote the journal; then the verdict says what
- * the journal should. It names its job, for it outlives it: it is removed only
- * when the next update's journal is about to be written.
+ * the journal should. It outlives its job: it is removed only when the next
+ * update's journal is about to be written. A name for each job, so that what a
+ * guard that stalled through a whole update leaves is in nobody's way: had the next
+ * verdict to take its place, whoever cleared it away could clear away the winner's.
  */
-import { link } from "node:fs/promises";
+import { link, readdir, rename } from "node:fs/promises";
+import { join } from "node:path";
 import { readShortFile, removeIfPresent, syncFolder, writeNewFile } from "./durable-file.ts";
 import { NO_REASON } from "./journal.ts";
 import { hasErrorCode } from "./system-error.ts";
@@ -22,9 +25,15 @@ export interface Verdict {
   readonly reason: string;
 }
 
+const PREFIX = "verdict-";
 const MAX_VERDICT_BYTES = 1024;
 const VERDICT_PATTERN =
   /^decision (confirmed|restored)\njob ([0-9A-Za-z.+_-]{1,128})\nreason ([0-9A-Za-z.+_-]{1,128})\nend\n$/;
+
+/** Where the verdict about this job stands. */
+export function verdictPath({ stateDir }: UpdatePaths, jobId: string): string {
+  return join(stateDir, `${PREFIX}${jobId}`);
+}
 
 /** Decides that this job's update is good, unless the guard decided otherwise first. *Shape*: the verdict that stands. */
 export async function decideConfirmed(paths: UpdatePaths, jobId: string): Promise<Verdict> {
@@ -39,28 +48,29 @@ export async function decideConfirmed(paths: UpdatePaths, jobId: string): Promis
 /** The verdict about this job. *Shape*: `undefined` when none was reached. */
 export async function readVerdict(paths: UpdatePaths, jobId: string): Promise<Verdict | undefined> {
   const [, decision, job = "", reason = ""] =
-    VERDICT_PATTERN.exec((await readShortFile(paths.verdict, MAX_VERDICT_BYTES)) ?? "") ?? [];
+    VERDICT_PATTERN.exec((await readShortFile(verdictPath(paths, jobId), MAX_VERDICT_BYTES)) ?? "") ?? [];
   if (job !== jobId || (decision !== "confirmed" && decision !== "restored")) return undefined;
   return { decision, jobId, reason };
 }
 
-/** Forgets the verdict about an earlier update. */
-export async function removeVerdict(paths: UpdatePaths): Promise<void> {
-  await removeIfPresent(paths.verdict);
+/** Forgets the verdicts about earlier updates. */
+export async function removeVerdicts(paths: UpdatePaths): Promise<void> {
+  for (const name of await readdir(paths.stateDir))
+    if (name.startsWith(PREFIX)) await removeIfPresent(join(paths.stateDir, name));
 }
 
 async function linkVerdict(paths: UpdatePaths, mine: Verdict): Promise<Verdict> {
+  const path = verdictPath(paths, mine.jobId);
   try {
-    await link(paths.verdictTemporary, paths.verdict);
+    await link(paths.verdictTemporary, path);
     return mine;
   } catch (error) {
     if (!hasErrorCode(error, "EEXIST")) throw error;
   }
   const standing = await readVerdict(paths, mine.jobId);
   if (standing !== undefined) return standing;
-  // About another job: a guard that stalled through a whole update left it, and nobody acts on it.
-  await removeIfPresent(paths.verdict);
-  await link(paths.verdictTemporary, paths.verdict);
+  // Neither's: a verdict is whole before it gets its name.
+  await rename(paths.verdictTemporary, path);
   return mine;
 }
 

@@ -102,7 +102,7 @@ test("neither OPENSSL_CONF nor NODE_OPTIONS reaches it, although they stop the N
 
 /** Starts the agent again whenever it ends, as a service manager does. */
 class Supervisor implements AsyncDisposable {
-  readonly statuses: (number | null)[] = [];
+  readonly ends: (number | NodeJS.Signals | null)[] = [];
   readonly #argv: readonly string[];
   readonly #path: string;
   #child: ChildProcess;
@@ -128,8 +128,8 @@ class Supervisor implements AsyncDisposable {
 
   async #keepRunning(): Promise<void> {
     for (;;) {
-      const [status] = (await once(this.#child, "exit")) as [number | null];
-      this.statuses.push(status);
+      const [status, signal] = (await once(this.#child, "exit")) as [number | null, NodeJS.Signals | null];
+      this.ends.push(status ?? signal);
       if (this.#isStopping) return;
       this.#child = this.#start();
     }
@@ -165,7 +165,7 @@ test("an enrolled agent replaces itself when told to, says so when it is back, a
   const enrolled = await runProgram(binary, enrolment, { env: { ROLLCALL_TOKEN: "token" } });
   expect(enrolled).toEqual({ status: 0, stdout: "enrolled as host-1\n", stderr: "" });
 
-  const statuses: (number | null)[] = [];
+  const ends: (number | NodeJS.Signals | null)[] = [];
   {
     await using supervisor = new Supervisor(binary, ["run", ...paths]);
     const before = await server.connections.take();
@@ -192,7 +192,7 @@ test("an enrolled agent replaces itself when told to, says so when it is back, a
     const hello = await after.hello();
     expect(hello.agentVersion).toBe("2.0.0");
     expect(hello.instanceId).not.toBe(firstHello.instanceId);
-    expect(supervisor.statuses).toEqual([0]);
+    expect(supervisor.ends).toEqual(["SIGTERM"]);
     after.welcome(2n);
     // Confirming takes the agent a moment: it tells of it in whichever Hello comes after that.
     let told = hello.lastUpdate;
@@ -201,8 +201,8 @@ test("an enrolled agent replaces itself when told to, says so when it is back, a
       last = await server.connections.take();
     }
     expect(told).toMatchObject({ jobId: JOB_ID, outcome: LastUpdate_Outcome.SUCCEEDED });
-    statuses.push(...supervisor.statuses);
+    ends.push(...supervisor.ends);
     expect((await readFile(binary)).equals(artifact)).toBe(true);
   }
-  expect(statuses).toEqual([0]);
+  expect(ends).toEqual(["SIGTERM"]);
 }, 60_000);

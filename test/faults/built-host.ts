@@ -13,7 +13,7 @@ import type { DemoFleet } from "../demo/demo-fleet.ts";
 import { supervise } from "../demo/supervisor.ts";
 import { describeJob } from "../demo/update-host.ts";
 import type { AgentHost } from "../support/agent-host.ts";
-import { run, type Fault, type RunEnd, type RunningProgram } from "./strace-plan.ts";
+import { hasEndedWell, run, type Fault, type RunEnd, type RunningProgram } from "./strace-plan.ts";
 
 /** A build, by its name and by its bytes. */
 interface BuiltVersion {
@@ -88,7 +88,7 @@ export class BuiltHost {
     if (journal === undefined) problems.push("the journal cannot be read");
     if (standing === "newer" && journal?.toSha256 !== this.#versions.newer.sha256)
       problems.push("the newer version stands, and the journal does not say so");
-    if (end.status === 0 && fault === "none" && standing !== "newer") problems.push("it ended well without an update");
+    if (hasEndedWell(end) && fault === "none" && standing !== "newer") problems.push("it ended well without an update");
     const said = await run(binary, ["version"], {});
     if (said.stdout !== `${this.#versions[standing].version}\n`) problems.push(`it does not run: ${said.stderr}`);
     return [...problems, ...(await this.#findProblemsOfNextStart(fault, { standing, journal }))];

@@ -75,12 +75,17 @@ const EFFECTS: Readonly<Record<Fault, string>> = {
   EPERM: "error=EPERM",
 };
 
-/** Runs the subject undisturbed and lists its calls in their order. *Throws* Error when it does not exit with 0. */
+/** Runs the subject undisturbed and lists its calls in their order. *Throws* Error when it does not end well. */
 export async function traceCalls(subject: FaultSubject, root: string): Promise<readonly TracedCall[]> {
   const { end, trace } = await runTraced(subject, [FAST]);
-  if (end.status !== 0)
+  if (!hasEndedWell(end))
     throw new Error(`the undisturbed run ended with ${end.status ?? end.signal}: ${end.stdout}${end.stderr}`);
   return parseTrace(trace, root);
+}
+
+/** Whether a program ended of its own accord and content; agents end by SIGTERM then. */
+export function hasEndedWell({ status, signal }: Pick<RunEnd, "status" | "signal">): boolean {
+  return status === 0 || signal === "SIGTERM";
 }
 
 /** Runs the subject with one fault. Every call of the name fails when `nth` is left out. */

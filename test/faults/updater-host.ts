@@ -17,6 +17,7 @@ import { openTrustStore, type TrustStore } from "../../agent/updater/trust-store
 import { updatePaths, type UpdatePaths } from "../../agent/updater/update-paths.ts";
 import type { Artifact } from "../../agent/updater/update-platform.ts";
 import { BLOCK_BYTES, describeArtifact, digestOf } from "../agent/updater/update-fixture.ts";
+import { verdictPath } from "../../agent/updater/verdict.ts";
 import { TEST_PUBLISHER } from "../support/test-release.ts";
 import type { FaultCase } from "./campaign.ts";
 import type { Flaw, HarnessOrder } from "./harness-order.ts";
@@ -158,7 +159,7 @@ export class UpdaterHost {
     await writeDurably(this.paths.old, before.bytes, 0o755);
     await writeDurably(this.paths.journal, Buffer.from(formatJournal(journal)), 0o600);
     const verdict = `decision confirmed\njob ${EARLIER_JOB}\nreason none\nend\n`;
-    if (running === 1) await writeDurably(this.paths.verdict, Buffer.from(verdict), 0o600);
+    if (running === 1) await writeDurably(verdictPath(this.paths, EARLIER_JOB), Buffer.from(verdict), 0o600);
     for (const folder of [this.paths.folder, this.paths.stateDir, this.root, join(this.root, "..")]) {
       await syncFolder(folder);
     }

@@ -79,9 +79,9 @@ describe.skipIf(reasonToSkip !== undefined)(
       expect((await digestFile(machine.path(AGENT_PATHS.binary))).sha256).toBe(
         (await digestFile(older.binaryPath)).sha256,
       );
-      expect(JSON.parse(await readFile(machine.path(CONFIG), "utf8"))).toEqual({ ...changed, install_revision: 1 });
+      expect(JSON.parse(await readFile(machine.path(CONFIG), "utf8"))).toEqual({ ...changed, install_revision: 2 });
       const online = await fleet.untilOnline("line", older.version);
-      expect(online).toMatchObject({ id: host.id, installRevision: 1 });
+      expect(online).toMatchObject({ id: host.id, installRevision: 2 });
 
       // What fails halfway on a host leaves its agent running, and the next run goes on from there.
       await machine.demand("mkdir", `${CONFIG}.new`);

@@ -33,7 +33,7 @@ async function findProblems(kit: UpdaterKit, point: TracedCall): Promise<readonl
   const record = `job ${journal?.jobId}\nboot_id ${journal?.bootId}\nsince_ms 0\ncrashes 2\nfinding none\nend\n`;
   await writeFile(join(paths.stateDir, "guard"), record, { mode: 0o600 });
   const guard = [GUARD, "stopped", paths.binary, paths.stateDir, join(fault.root, "agent.json")];
-  const end = await run("sh", guard, { SERVICE_RESULT: "signal" });
+  const end = await run("sh", guard, { EXIT_STATUS: "KILL" });
   const after = await versionAt(paths.binary);
   if (after !== (isAtStake ? 1 : before)) return [`version ${before} became version ${after}: ${end.stderr}`];
   return isAtStake && (await versionAt(paths.old)) !== 1 ? ["`.old` was lost"] : [];

@@ -12,7 +12,7 @@ import { run, type RunEnd } from "../../faults/strace-plan.ts";
 import { explainMissingTools } from "../../faults/system-tools.ts";
 import { TemporaryFolder } from "../temporary-folder.ts";
 import { findLeaks } from "../updater/leak-check.ts";
-import { GUARD, GuardHost } from "./guard-host.ts";
+import { GUARD, GuardHost, JOB } from "./guard-host.ts";
 
 /** Where to interrupt: the nth call of this name of one process, or its nth on one of the host's files. */
 interface Point {
@@ -40,7 +40,7 @@ async function trace(host: GuardHost, options: readonly string[]): Promise<{ end
   try {
     const output = join(folder, "calls");
     const command = ["-D", "-f", "-qq", "-o", output, ...options, "sh", ...host.guardArguments("stopped")];
-    const env = { PATH: process.env["PATH"] ?? "", SERVICE_RESULT: "signal" };
+    const env = { PATH: process.env["PATH"] ?? "", EXIT_STATUS: "KILL" };
     return { end: await run("strace", command, env), calls: await readFile(output, "utf8") };
   } finally {
     await rm(folder, { recursive: true });
@@ -97,8 +97,8 @@ async function findProblems(host: GuardHost): Promise<readonly string[]> {
   const problems: string[] = [];
   // What goes on after a power cut: the service starts the binary, the timer looks, and it may crash again.
   await host.look();
-  if ((await host.standing()) === "2.0.0") await host.stopped("signal");
-  if ((await host.standing()) === "2.0.0") await host.stopped("signal");
+  if ((await host.standing()) === "2.0.0") await host.stopped("KILL");
+  if ((await host.standing()) === "2.0.0") await host.stopped("KILL");
   if ((await host.standing()) !== "1.0.0") problems.push("the version before does not stand there after the next look");
   if ((await versionOfOld(host)) !== "1.0.0") problems.push("`.old` was lost by the next look");
   const settlement = await (await host.platform()).settle();
@@ -106,7 +106,7 @@ async function findProblems(host: GuardHost): Promise<readonly string[]> {
     problems.push(`the next start says ${JSON.stringify(settlement)}`);
   await host.look();
   const names = [...(await readdir(host.paths.folder)), ...(await readdir(host.paths.stateDir))].toSorted();
-  if (names.join(" ") !== "agent agent.old journal verdict") problems.push(`there are ${names.join(" ")}`);
+  if (names.join(" ") !== `agent agent.old journal verdict-${JOB}`) problems.push(`there are ${names.join(" ")}`);
   return problems;
 }
 

@@ -114,9 +114,9 @@ export class GuardHost implements AsyncDisposable {
     return run("sh", this.guardArguments("look"), env);
   }
 
-  /** What follows the end of the agent. */
-  stopped(serviceResult: string): Promise<RunEnd> {
-    return run("sh", this.guardArguments("stopped"), { SERVICE_RESULT: serviceResult });
+  /** What follows the end of the agent, with an exit status or by a signal. */
+  stopped(exitStatus: string): Promise<RunEnd> {
+    return run("sh", this.guardArguments("stopped"), { EXIT_STATUS: exitStatus });
   }
 
   /** The guard's own record, as it would stand after this many crashes. */

@@ -137,7 +137,7 @@ describe.concurrent("after a reboot", () => {
     await host.look();
     expect(await readRecord(host)).toMatchObject({ crashes: "2", finding: "none" });
     expect(await host.standing()).toBe("2.0.0");
-    await host.stopped("signal");
+    await host.stopped("KILL");
     expect(await host.standing()).toBe("1.0.0");
   });
 });
@@ -159,7 +159,7 @@ describe.concurrent("processes of the version that was replaced", () => {
     // What is ignored stays ignored across exec.
     const deaf = await start("sh", ["-c", `trap '' TERM; exec '${host.paths.binary}'`]);
     const bystander = await start(other, []);
-    await host.stopped("exit-code");
+    await host.stopped("1");
     expect(await host.standing()).toBe("1.0.0");
     await host.look();
     expect(await willing.ended).toEqual([null, "SIGTERM"]);

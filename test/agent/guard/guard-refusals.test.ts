@@ -1,8 +1,10 @@
-import { link, mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
+import { on } from "node:events";
+import { watch } from "node:fs";
+import { link, mkdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { NO_REASON } from "../../../agent/updater/journal.ts";
-import { decideConfirmed, readVerdict } from "../../../agent/updater/verdict.ts";
+import { decideConfirmed, readVerdict, verdictPath } from "../../../agent/updater/verdict.ts";
 import { run } from "../../faults/strace-plan.ts";
 import { answering, GUARD, GuardHost, JOB } from "./guard-host.ts";
 
@@ -11,7 +13,7 @@ const OTHER_JOB = "0b5ad7e2-4c56-4e2b-9d3e-2b9d3c6f1a11";
 /** One more crash, and the version before would be put back if anything were. */
 async function crashAgain(host: GuardHost): Promise<void> {
   await host.recordCrashes(2);
-  await host.stopped("exit-code");
+  await host.stopped("1");
 }
 
 async function expectUntouched(host: GuardHost): Promise<void> {
@@ -146,21 +148,42 @@ describe.concurrent("one verdict stands", () => {
   });
 
   it.each<[string, string]>([
-    ["another update's confirmation", `decision confirmed\njob ${OTHER_JOB}\nreason none\nend\n`],
-    ["another update's restore", `decision restored\njob ${OTHER_JOB}\nreason crashed\nend\n`],
+    ["one about another update", `decision confirmed\njob ${OTHER_JOB}\nreason none\nend\n`],
     ["a torn one", `decision confirmed\njob ${JOB}\n`],
     ["an empty one", ""],
-  ])("in place of %s", async (_, text) => {
+  ])("in place of what neither can have linked: %s", async (_, text) => {
     await using host = await GuardHost.create();
-    await writeFile(host.paths.verdict, text);
+    await writeFile(verdictPath(host.paths, JOB), text);
     await crashAgain(host);
     expect(await readVerdict(host.paths, JOB)).toEqual({ decision: "restored", jobId: JOB, reason: "crashed" });
     expect(await host.standing()).toBe("1.0.0");
   });
+
+  it("of two that decide in the same moment, though an earlier update left its own", async () => {
+    const left = `decision restored\njob ${OTHER_JOB}\nreason crashed\nend\n`;
+    for (let round = 0; round < 12; round += 1) {
+      await using host = await GuardHost.create({ ageMs: 0 });
+      await writeFile(verdictPath(host.paths, OTHER_JOB), left);
+      const agent = await host.platform();
+      await host.recordCrashes(2);
+      const watcher = watch(host.paths.stateDir);
+      const isAbout = (async () => {
+        for await (const [, name] of on(watcher, "change")) if (name === "verdict.guard") return;
+      })();
+      const guard = host.stopped("1");
+      // The guard links what it writes now: the agent begins in that moment, or a little after.
+      await isAbout;
+      watcher.close();
+      for (let spin = 0; spin < round; spin += 1) await stat(host.root);
+      const [isConfirmed] = await Promise.all([agent.confirm(JOB), guard]);
+      expect(await host.standing()).toBe(isConfirmed ? "2.0.0" : "1.0.0");
+      expect((await readVerdict(host.paths, JOB))?.decision).toBe(isConfirmed ? "confirmed" : "restored");
+    }
+  });
 });
 
 describe.concurrent("symbolic links", () => {
-  it.each(["verdict", "verdict.guard", "verdict.other", "guard.tmp", "guard"])(
+  it.each([`verdict-${JOB}`, "verdict.guard", "guard.tmp", "guard"])(
     "in place of the guard's own file %s lead nowhere",
     async (name) => {
       await using host = await GuardHost.create();
@@ -171,8 +194,7 @@ describe.concurrent("symbolic links", () => {
       await rm(path, { force: true });
       await symlink(victim, path);
       // Without its record it counts from the first crash again.
-      for (let crashes = 0; crashes < 3 && (await host.standing()) === "2.0.0"; crashes += 1)
-        await host.stopped("exit-code");
+      for (let crashes = 0; crashes < 3 && (await host.standing()) === "2.0.0"; crashes += 1) await host.stopped("1");
       expect(await host.standing()).toBe("1.0.0");
       expect(await readFile(victim, "utf8")).toBe("untouched");
       expect(await readVerdict(host.paths, JOB)).toMatchObject({ decision: "restored" });

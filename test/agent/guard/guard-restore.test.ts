@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { JobReason } from "../../../gen/rollcall/v1/model_pb.js";
 import { answering, GuardHost, JOB } from "./guard-host.ts";
+import { verdictPath } from "../../../agent/updater/verdict.ts";
 
 describe.concurrent("a new version that was not confirmed in time", () => {
   it("is replaced by the one before, which reaches the server and tells so at its start", async () => {
@@ -24,13 +25,13 @@ describe.concurrent("a new version that was not confirmed in time", () => {
     });
     await host.look();
     expect((await readdir(host.paths.folder)).toSorted()).toEqual(["agent", "agent.old"]);
-    expect((await readdir(host.paths.stateDir)).toSorted()).toEqual(["journal", "verdict"]);
+    expect((await readdir(host.paths.stateDir)).toSorted()).toEqual(["journal", `verdict-${JOB}`]);
   });
 
   it("is not said to be cut off when it reaches the server as well", async () => {
     await using host = await GuardHost.create({ newProgram: answering("2.0.0", 0) });
     await host.look();
-    expect(await readFile(host.paths.verdict, "utf8")).toBe(
+    expect(await readFile(verdictPath(host.paths, JOB), "utf8")).toBe(
       `decision restored\njob ${JOB}\nreason not_confirmed\nend\n`,
     );
     expect(await host.standing()).toBe("1.0.0");
@@ -43,13 +44,13 @@ describe.concurrent("a new version that was not confirmed in time", () => {
   });
 });
 
-describe.concurrent("a new version that crashes", () => {
-  it("is replaced after the third time, and not before", async () => {
+describe.concurrent("a new version that ends by itself", () => {
+  it("is replaced after the third time, and not before, however it ends", async () => {
     await using host = await GuardHost.create({ ageMs: 0 });
-    await host.stopped("exit-code");
-    await host.stopped("signal");
+    await host.stopped("1");
+    await host.stopped("KILL");
     expect(await host.standing()).toBe("2.0.0");
-    expect(await host.stopped("core-dump")).toMatchObject({
+    expect(await host.stopped("0")).toMatchObject({
       status: 0,
       stderr: "<4>rollcall-agent-guard: 2.0.0 was rolled back to 1.0.0 (crashed)\n",
     });
@@ -61,7 +62,7 @@ describe.concurrent("a new version that crashes", () => {
   it("is not taken for one that was asked to stop", async () => {
     await using host = await GuardHost.create({ ageMs: 0 });
     await host.recordCrashes(2);
-    for (let stops = 0; stops < 4; stops += 1) await host.stopped("success");
+    for (let stops = 0; stops < 4; stops += 1) await host.stopped("TERM");
     expect(await host.standing()).toBe("2.0.0");
   });
 
@@ -70,7 +71,7 @@ describe.concurrent("a new version that crashes", () => {
     await host.recordCrashes(2);
     const other = { journal: { jobId: "0b5ad7e2-4c56-4e2b-9d3e-2b9d3c6f1a11" }, ageMs: 0 };
     await writeFile(join(host.paths.stateDir, "journal"), await host.journalText(other));
-    await host.stopped("exit-code");
+    await host.stopped("1");
     expect(await host.standing()).toBe("2.0.0");
   });
 });

@@ -3,6 +3,7 @@ import { afterAll, expect, test } from "vitest";
 import { readJournal, writeJournal, type JournalState } from "../../../agent/updater/journal.ts";
 import { createTrustFile } from "../../../agent/updater/trust-file.ts";
 import { openTrustStore, type TrustStore } from "../../../agent/updater/trust-store.ts";
+import { verdictPath } from "../../../agent/updater/verdict.ts";
 import { findLeaks } from "./leak-check.ts";
 import { createUpdateFixture, JOB_ID, sha256, type UpdateFixture } from "./update-fixture.ts";
 
@@ -44,7 +45,7 @@ test("an update raises the floor when it is confirmed, and not before", async ()
 test("an update that the guard decided against raises nothing", async () => {
   await using fixture = await createUpdateFixture();
   await arrange(fixture, "unconfirmed");
-  await writeFile(fixture.paths.verdict, `decision restored\njob ${JOB_ID}\nreason crashed\nend\n`);
+  await writeFile(verdictPath(fixture.paths, JOB_ID), `decision restored\njob ${JOB_ID}\nreason crashed\nend\n`);
   const trust = await openTrust(fixture);
   expect(await fixture.platform({ trust }).confirm(JOB_ID)).toBe(false);
   expect(trust.sequenceFloor).toBe(1);

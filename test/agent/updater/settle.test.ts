@@ -8,6 +8,7 @@ import {
   type JournalState,
 } from "../../../agent/updater/journal.ts";
 import type { Settlement } from "../../../agent/updater/update-platform.ts";
+import { verdictPath } from "../../../agent/updater/verdict.ts";
 import { JobReason } from "../../../gen/rollcall/v1/model_pb.js";
 import { buildVersionElf } from "../../support/tiny-elf.ts";
 import { findLeaks } from "./leak-check.ts";
@@ -154,7 +155,7 @@ async function arrange(fixture: UpdateFixture, given: Case): Promise<void> {
     await writeFile(fixture.paths.journal, formatJournal(createJournal(fixture, "unconfirmed")).slice(0, -5));
   else if (given.journal !== "none")
     await writeJournal(fixture.paths, createJournal(fixture, given.journal, given.reason));
-  if (given.verdict !== undefined) await writeFile(fixture.paths.verdict, verdictText(given.verdict));
+  if (given.verdict !== undefined) await writeFile(verdictPath(fixture.paths, JOB_ID), verdictText(given.verdict));
   for (const leftover of [fixture.paths.staged, fixture.paths.oldTemporary, fixture.paths.journalTemporary])
     await writeFile(leftover, "left");
 }

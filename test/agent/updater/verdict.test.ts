@@ -3,7 +3,7 @@ import { readFile, stat, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
 import { readJournal, writeJournal, type Journal } from "../../../agent/updater/journal.ts";
-import { readVerdict } from "../../../agent/updater/verdict.ts";
+import { readVerdict, verdictPath } from "../../../agent/updater/verdict.ts";
 import { findLeaks } from "./leak-check.ts";
 import { createUpdateFixture, JOB_ID, sha256, stageBytes, swapOrder, type UpdateFixture } from "./update-fixture.ts";
 
@@ -41,25 +41,35 @@ describe("the verdict", () => {
   it("is the guard's when it decided first: the agent then changes nothing", async () => {
     await using fixture = await createUpdateFixture();
     await writeUnconfirmed(fixture);
-    await writeFile(fixture.paths.verdict, RESTORED);
+    await writeFile(verdictPath(fixture.paths, JOB_ID), RESTORED);
     expect(await fixture.platform().confirm(JOB_ID)).toBe(false);
     expect((await readJournal(fixture.paths))?.state).toBe("unconfirmed");
-    expect(await readFile(fixture.paths.verdict, "utf8")).toBe(RESTORED);
+    expect(await readFile(verdictPath(fixture.paths, JOB_ID), "utf8")).toBe(RESTORED);
     await expect(stat(fixture.paths.verdictTemporary)).rejects.toThrow("ENOENT");
   });
 
   it("stands when the agent was killed before it wrote the journal", async () => {
     await using fixture = await createUpdateFixture();
     await writeUnconfirmed(fixture);
-    await writeFile(fixture.paths.verdict, `decision confirmed\njob ${JOB_ID}\nreason none\nend\n`);
+    await writeFile(verdictPath(fixture.paths, JOB_ID), `decision confirmed\njob ${JOB_ID}\nreason none\nend\n`);
     expect(await fixture.platform().confirm(JOB_ID)).toBe(true);
     expect((await readJournal(fixture.paths))?.state).toBe("confirmed");
   });
 
-  it("about another update binds nobody", async () => {
+  it("about another update is in nobody's way", async () => {
     await using fixture = await createUpdateFixture();
     await writeUnconfirmed(fixture);
-    await writeFile(fixture.paths.verdict, RESTORED.replace(JOB_ID, "an-earlier-job"));
+    const earlier = verdictPath(fixture.paths, "an-earlier-job");
+    await writeFile(earlier, RESTORED.replace(JOB_ID, "an-earlier-job"));
+    expect(await fixture.platform().confirm(JOB_ID)).toBe(true);
+    expect((await readVerdict(fixture.paths, JOB_ID))?.decision).toBe("confirmed");
+    expect((await readVerdict(fixture.paths, "an-earlier-job"))?.decision).toBe("restored");
+  });
+
+  it.each(["", `decision restored\njob ${JOB_ID}\n`])("that neither can have linked is replaced: %j", async (text) => {
+    await using fixture = await createUpdateFixture();
+    await writeUnconfirmed(fixture);
+    await writeFile(verdictPath(fixture.paths, JOB_ID), text);
     expect(await fixture.platform().confirm(JOB_ID)).toBe(true);
     expect((await readVerdict(fixture.paths, JOB_ID))?.decision).toBe("confirmed");
   });
@@ -69,7 +79,7 @@ describe("the verdict", () => {
       await using fixture = await createUpdateFixture();
       await writeUnconfirmed(fixture);
       await writeFile(`${fixture.paths.stateDir}/verdict.guard`, RESTORED);
-      const guard = run("ln", [`${fixture.paths.stateDir}/verdict.guard`, fixture.paths.verdict]).then(
+      const guard = run("ln", [`${fixture.paths.stateDir}/verdict.guard`, verdictPath(fixture.paths, JOB_ID)]).then(
         () => true,
         () => false,
       );
@@ -90,11 +100,14 @@ describe("the verdict", () => {
 
   it("is forgotten when the next update begins", async () => {
     await using fixture = await createUpdateFixture();
-    await writeFile(fixture.paths.verdict, RESTORED);
+    const earlier = verdictPath(fixture.paths, "an-earlier-job");
+    await writeFile(earlier, RESTORED.replace(JOB_ID, "an-earlier-job"));
+    await writeFile(verdictPath(fixture.paths, JOB_ID), RESTORED);
     const platform = fixture.platform();
     await stageBytes(platform, fixture.artifact, fixture.newBytes);
     await platform.swap(fixture.artifact, swapOrder());
-    await expect(stat(fixture.paths.verdict)).rejects.toThrow("ENOENT");
+    for (const path of [earlier, verdictPath(fixture.paths, JOB_ID)])
+      await expect(stat(path)).rejects.toThrow("ENOENT");
     expect(await fixture.platform().confirm(JOB_ID)).toBe(true);
   });
 });
