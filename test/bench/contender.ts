@@ -43,10 +43,10 @@ export function serverContender({ server, database, target, postmasterId }: Crow
   };
 }
 
-/** A peer under this name. */
-export function peerContender(name: string, peer: Peer): Contender {
+/** A peer. */
+export function peerContender(peer: Peer): Contender {
   return {
-    name,
+    name: peer.name,
     target: peer.target,
     processId: peer.processId,
     databaseCpuMs: () => Promise.resolve(0),

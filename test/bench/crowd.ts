@@ -19,6 +19,8 @@ export interface Crowd extends OwnServer {
   readonly caPem: string;
   /** Certificate and key of the server, for peers that serve the same. */
   readonly pemPath: string;
+  /** The key that credentials are derived with. */
+  readonly credentialKeyPath: string;
   /** The process whose children are PostgreSQL. */
   readonly postmasterId: number;
 }
@@ -37,7 +39,8 @@ export async function gatherCrowd(
   const own = parts.use(await startOwnServer({ version: TARGET_VERSION, settings: {}, ...options }, signal));
   // While no server runs that might think it knows all hosts.
   await own.server.kill();
-  const hosts = await enrolHosts(own.database, await readFile(join(own.dataDir, "credential.key"), "utf8"), count);
+  const credentialKeyPath = join(own.dataDir, "credential.key");
+  const hosts = await enrolHosts(own.database, await readFile(credentialKeyPath, "utf8"), count);
   await own.server.start();
   const caPem = await own.server.caPem();
   const [host = "", port] = own.server.agents.split(":");
@@ -49,6 +52,7 @@ export async function gatherCrowd(
     target: { wire: "grpc", host, port: Number(port), caPem },
     caPem,
     pemPath: join(own.dataDir, "tls", "server.pem"),
+    credentialKeyPath,
     postmasterId,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

@@ -4,7 +4,10 @@ import { agentSuite } from "./agent.ts";
 import { deliverySuite } from "./delivery.ts";
 import { faultsSuite } from "./faults.ts";
 import { fleetSuite } from "./fleet.ts";
+import { idleSuite } from "./idle.ts";
+import { pushSuite } from "./push.ts";
 import { stormSuite } from "./storm.ts";
+import { streamsSuite } from "./streams.ts";
 import { runSuites, type Suite } from "./suite.ts";
 import { updateSuite } from "./update.ts";
 import { webSuite } from "./web.ts";
@@ -14,7 +17,10 @@ const SUITES: readonly Suite[] = [
   deliverySuite,
   faultsSuite,
   fleetSuite,
+  idleSuite,
+  pushSuite,
   stormSuite,
+  streamsSuite,
   updateSuite,
   webSuite,
 ];

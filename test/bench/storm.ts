@@ -6,19 +6,29 @@ import { loadavg } from "node:os";
 import { systemClock } from "../../agent/clock-system.ts";
 import { peerContender, readBooks, serverContender, untilEmpty, type Contender } from "./contender.ts";
 import { CROWD_VERSION, gatherCrowd, type Crowd } from "./crowd.ts";
-import { Generators } from "./load/generators.ts";
+import { AT_A_TIME, Generators, SETTLE_MS } from "./load/generators.ts";
 import type { ArrivalPlan } from "./load/orders.ts";
 import { Peer } from "./peer/peer.ts";
 import { findSessionProblems } from "./session-check.ts";
 import { stopwatchMs } from "./stopwatch-clock.ts";
 import type { Suite } from "./suite.ts";
+import { rounded, Table } from "./table.ts";
 
 const SIZES = [1_000, 10_000];
-const GENERATORS = 2;
-/** Attempts at a time, so that contenders meet the same load and no attempt is in vain. */
-const AT_A_TIME = 128;
-/** What was put off until after the last Welcome is part of its cost. */
-const SETTLE_MS = 2_000;
+const PEER_NAMES = ["grpc echo", "ws echo", "listener"] as const;
+const TITLES = [
+  "server    ",
+  "arrival ",
+  "cpu us/hello",
+  "database us",
+  "hellos/s",
+  "cpu us/close",
+  "RSS MiB",
+  " load",
+  "failed attempts ",
+];
+/** Often enough to stay connected while the others come, and too rare to be much of the cost. */
+const STORM_HEARTBEAT_MS = 30_000;
 /** How much more of the processor than the bare echo a Hello may take. */
 const GREATEST_RATIO = 1.25;
 
@@ -48,20 +58,20 @@ export const stormSuite: Suite = {
 async function measureSize(count: number, print: (line: string) => void, signal: AbortSignal) {
   await using parts = new AsyncDisposableStack();
   const crowd = parts.use(await gatherCrowd(count, signal));
-  const grpc = parts.use(await Peer.start("grpc", crowd.pemPath, crowd.caPem));
-  const ws = parts.use(await Peer.start("ws", crowd.pemPath, crowd.caPem));
-  const generators = parts.use(new Generators(GENERATORS));
+  const peers = [];
+  for (const name of PEER_NAMES) peers.push(parts.use(await Peer.start(name, crowd)));
+  const generators = parts.use(new Generators());
   const server = serverContender(crowd);
-  const contenders = [peerContender("grpc echo", grpc), peerContender("ws echo", ws), server];
+  const contenders = [...peers.map(peerContender), server];
   const rounds: Round[] = [];
   const problems: string[] = [];
   print(`${count} agents`);
-  printHeader(print);
+  const table = new Table(TITLES, print);
   const measure = async (contender: Contender, name: string, plan: ArrivalPlan): Promise<void> => {
     const found = contender === server ? problems : undefined;
     const round = await measureRound({ crowd, contender, generators, name, plan, problems: found }, signal);
     rounds.push(round);
-    printRound(round, print);
+    table.row(cellsOf(round));
   };
   for (const name of ["first", "again"])
     for (const contender of contenders) await measure(contender, name, { atATime: AT_A_TIME, spreadMs: 0 });
@@ -70,8 +80,8 @@ async function measureSize(count: number, print: (line: string) => void, signal:
   const costOf = (contender: string, name: string): number =>
     rounds.find((round) => round.contender === contender && round.round === name)?.usPerHello ?? Number.NaN;
   const ratios = {
-    first: round2(costOf("rollcall", "first") / costOf("grpc echo", "first")),
-    again: round2(costOf("rollcall", "again") / costOf("grpc echo", "again")),
+    first: rounded(costOf("rollcall", "first") / costOf("grpc echo", "first"), 2),
+    again: rounded(costOf("rollcall", "again") / costOf("grpc echo", "again"), 2),
   };
   print(`a Hello costs the server ${ratios.again} times what it costs the bare echo (the first time ${ratios.first})`);
   if (ratios.again > GREATEST_RATIO)
@@ -94,6 +104,7 @@ async function measureRound(order: RoundOrder, signal: AbortSignal): Promise<Rou
   const { crowd, contender, generators, name, plan, problems } = order;
   const count = crowd.hosts.length;
   await generators.gather(contender.target, CROWD_VERSION, crowd.hosts);
+  await generators.beat(STORM_HEARTBEAT_MS);
   const before = await readBooks(contender);
   const startedMs = stopwatchMs();
   const { failures } = await generators.connect(plan);
@@ -101,7 +112,9 @@ async function measureRound(order: RoundOrder, signal: AbortSignal): Promise<Rou
   await systemClock.sleep(SETTLE_MS, signal);
   const after = await readBooks(contender);
   const loadAverage = loadavg()[0] ?? 0;
+  const losses = Object.entries((await generators.sightings()).losses);
   problems?.push(
+    ...losses.map(([cause, times]) => `${name}: ${times} sessions were lost: ${cause}`),
     ...(await findSessionProblems(crowd, await generators.sessions())).map((problem) => `${name}: ${problem}`),
   );
   await generators.drop();
@@ -117,31 +130,21 @@ async function measureRound(order: RoundOrder, signal: AbortSignal): Promise<Rou
     usPerClose: perAgent(emptied.cpuMs - after.cpuMs),
     residentMiB: Math.round(after.residentBytes / 1_048_576),
     failures,
-    loadAverage: round2(loadAverage),
+    loadAverage: rounded(loadAverage, 1),
   };
 }
 
-function printHeader(print: (line: string) => void): void {
-  print("server      arrival   cpu us/hello  database us  hellos/s  cpu us/close  RSS MiB   load  failed attempts");
-}
-
-function printRound(round: Round, print: (line: string) => void): void {
+function cellsOf(round: Round): readonly (string | number)[] {
   const failures = Object.entries(round.failures).map(([cause, times]) => `${times} ${cause}`);
-  print(
-    [
-      round.contender.padEnd(11),
-      round.round.padEnd(9),
-      String(round.usPerHello).padStart(12),
-      String(round.databaseUsPerHello).padStart(12),
-      String(round.hellosPerSecond).padStart(9),
-      String(round.usPerClose).padStart(13),
-      String(round.residentMiB).padStart(8),
-      String(round.loadAverage).padStart(6),
-      ` ${failures.length === 0 ? "none" : failures.join(", ")}`,
-    ].join(" "),
-  );
-}
-
-function round2(value: number): number {
-  return Math.round(value * 100) / 100;
+  return [
+    round.contender,
+    round.round,
+    round.usPerHello,
+    round.databaseUsPerHello,
+    round.hellosPerSecond,
+    round.usPerClose,
+    round.residentMiB,
+    round.loadAverage,
+    failures.length === 0 ? "none" : failures.join(", "),
+  ];
 }

@@ -24,6 +24,8 @@ export interface AgentLink {
   send(bytes: Uint8Array): void;
   /** Another call on the same connection: all the messages of its answer. *Throws* Error when it ends otherwise than well. */
   request(path: string, bytes: Uint8Array): Promise<readonly Buffer[]>;
+  /** Says goodbye: what was sent arrives, and the connection is cut once the server has answered. */
+  leave(): void;
   /** Cuts the connection. */
   destroy(): void;
 }

@@ -19,14 +19,15 @@ const churning = new RoundRobin(systemClock);
 
 const duties: Duties = {
   gather: ({ target, agentVersion, hosts }) => {
-    const surroundings: AgentSurroundings = { target, tally, obedience: undefined };
+    const surroundings: AgentSurroundings = { target, tally, obedience: { kind: "note" } };
     around = surroundings;
     agents = hosts.map((host) => new SimulatedAgent(host, agentVersion, surroundings));
     return null;
   },
   connect: async (plan) => {
     const turns = plan.atATime === undefined ? undefined : new FewAtATime(plan.atATime);
-    await Promise.all(agents.map((agent) => agent.comeUp(plan, turns)));
+    const coming = agents.slice(0, plan.upTo).filter(({ epoch }) => epoch === undefined);
+    await Promise.all(coming.map((agent) => agent.comeUp(plan, turns)));
     return { welcomed: agents.filter(({ epoch }) => epoch !== undefined).length, failures: tally.takeFailures() };
   },
   drop: () => {
@@ -41,13 +42,13 @@ const duties: Duties = {
     churning.start(agents, percentAMinute === 0 ? 0 : (60_000 * 100) / percentAMinute, (agent) => {
       // Who is restarting comes back by itself.
       if (agent.epoch === undefined) return;
-      agent.drop();
+      agent.reinstall();
       void agent.comeUp({ spreadMs: BACKOFF_LIMITS.firstMs });
     });
     return null;
   },
   obey: (obedience) => {
-    if (around !== undefined) around.obedience = obedience ?? undefined;
+    if (around !== undefined) around.obedience = obedience;
     return null;
   },
   sessions: () =>

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import type {
   AnswerMessage,
+  ArrivalPlan,
   Arrivals,
   HeldSession,
   LoadTarget,
@@ -13,14 +14,22 @@ import type {
   SimulatedHost,
 } from "./orders.ts";
 
+/** As many processes as the machines that this is measured on have cores. */
+const PROCESSES = 2;
+/** Attempts at a time where agents come in order: enough to keep a server busy, few enough that none is in vain on a slow machine. */
+export const AT_A_TIME = 32;
+/** As the server asks for it. *Units*: milliseconds. */
+export const HEARTBEAT_MS = 15_000;
+/** What was put off until after the last Welcome is part of its cost. *Units*: milliseconds. */
+export const SETTLE_MS = 2_000;
+
 const PROGRAM = join(import.meta.dirname, "generator-program.ts");
 
 export class Generators implements AsyncDisposable {
   readonly #children: readonly ChildProcess[];
 
-  /** Starts so many processes. */
-  constructor(count: number) {
-    this.#children = Array.from({ length: count }, () =>
+  constructor() {
+    this.#children = Array.from({ length: PROCESSES }, () =>
       fork(PROGRAM, { stdio: ["ignore", "inherit", "inherit", "ipc"] }),
     );
   }
@@ -37,11 +46,17 @@ export class Generators implements AsyncDisposable {
     );
   }
 
-  /** Everybody connects; `atATime` counts all processes together. */
-  async connect(plan: { readonly atATime?: number; readonly spreadMs: number }): Promise<Arrivals> {
-    const { atATime, spreadMs } = plan;
-    const share = atATime === undefined ? {} : { atATime: Math.ceil(atATime / this.#children.length) };
-    const arrivals = await this.#askAll<"connect">({ kind: "connect", ask: { ...share, spreadMs } });
+  /** They connect, as the plan says for all processes together. */
+  async connect({ atATime, spreadMs, upTo }: ArrivalPlan): Promise<Arrivals> {
+    const share = (count: number): number => Math.ceil(count / this.#children.length);
+    const arrivals = await this.#askAll<"connect">({
+      kind: "connect",
+      ask: {
+        spreadMs,
+        ...(atATime === undefined ? {} : { atATime: share(atATime) }),
+        ...(upTo === undefined ? {} : { upTo: share(upTo) }),
+      },
+    });
     return {
       welcomed: arrivals.reduce((sum, { welcomed }) => sum + welcomed, 0),
       failures: addUp(arrivals.map(({ failures }) => failures)),

@@ -18,9 +18,20 @@ const contexts = new Map<string, SecureContext>();
 /** Connects, and opens the agent's stream at once. */
 export function openGrpcLink(target: LinkTarget, events: LinkEvents): AgentLink {
   const connection = new GrpcConnection(target);
-  const stream = connection.open(CONNECT_PATH, events);
+  let isLeaving = false;
+  const stream = connection.open(CONNECT_PATH, {
+    message: (bytes) => events.message(bytes),
+    ended: (end) => {
+      if (isLeaving) connection.destroy();
+      events.ended(end);
+    },
+  });
   return {
     send: (bytes) => stream.send(bytes, FLAG.none),
+    leave: () => {
+      isLeaving = true;
+      stream.halfClose();
+    },
     request: (path, bytes) => connection.request(path, bytes),
     destroy: () => connection.destroy(),
   };
@@ -133,6 +144,10 @@ class GrpcCall {
     prefixed.writeUInt32BE(message.length, 1);
     prefixed.set(message, MESSAGE_PREFIX_BYTES);
     if (this.#socket.writable) this.#socket.write(encodeFrame(FRAME.data, flags, this.#streamId, prefixed));
+  }
+
+  halfClose(): void {
+    if (this.#socket.writable) this.#socket.write(encodeFrame(FRAME.data, FLAG.endStream, this.#streamId));
   }
 
   hear(payload: Buffer): void {

@@ -26,7 +26,20 @@ export interface ArrivalPlan {
   readonly atATime?: number;
   /** *Units*: milliseconds over which first attempts are spread by chance. */
   readonly spreadMs: number;
+  /** So many of them, the first ones, counting those that are up already; absent: all. */
+  readonly upTo?: number;
 }
+
+/**
+ * What agents do with a command: nothing but note it, come back at once as the new version,
+ * or all that an update asks of a server and then come back as the new version.
+ *
+ * *Units*: milliseconds that a restart takes.
+ */
+export type Obedience =
+  | { readonly kind: "note" }
+  | { readonly kind: "restart"; readonly restartMs: number }
+  | { readonly kind: "update"; readonly restartMs: number };
 
 /** What came of their coming. */
 export interface Arrivals {
@@ -68,10 +81,10 @@ export interface Orders {
   drop: { readonly ask: null; readonly answer: null };
   /** Every agent sends a heartbeat so often, evenly spread; 0 for never. */
   beat: { readonly ask: { readonly intervalMs: number }; readonly answer: null };
-  /** So many agents of a hundred, a minute, cut their connection and come back; 0 for none. */
+  /** So many agents of a hundred, a minute, cut their connection and come back in their first version; 0 for none. */
   churn: { readonly ask: { readonly percentAMinute: number }; readonly answer: null };
-  /** From now on commands are carried out, or only noted. */
-  obey: { readonly ask: { readonly restartMs: number } | null; readonly answer: null };
+  /** What agents do with commands from now on. */
+  obey: { readonly ask: Obedience; readonly answer: null };
   sessions: { readonly ask: null; readonly answer: readonly HeldSession[] };
   sightings: { readonly ask: null; readonly answer: Sightings };
 }

@@ -6,7 +6,7 @@
  *       ▲                                       │ drop
  *       └───────────────────────────────────────┘
  */
-import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { BACKOFF_LIMITS, choosePauseMs } from "../../../agent/stream/backoff.ts";
 import { SESSION_LOOP_LIMITS } from "../../../agent/stream/session-loop.ts";
 import { systemClock, systemRandom } from "../../../agent/clock-system.ts";
@@ -22,11 +22,12 @@ import {
   type CommandUpdate,
   type ServerMessage,
 } from "../../../gen/rollcall/v1/agent_pb.js";
+import { encodeMessage } from "../../../gen/grpc.ts";
 import { FewAtATime } from "../../support/few-at-a-time.ts";
 import { machineMs } from "../stopwatch-clock.ts";
 import { brokenLink, type AgentLink, type LinkEnd, type LinkEvents } from "./agent-link.ts";
 import { openGrpcLink } from "./grpc-link.ts";
-import type { ArrivalPlan, LoadTarget, SimulatedHost } from "./orders.ts";
+import type { ArrivalPlan, LoadTarget, Obedience, SimulatedHost } from "./orders.ts";
 import type { Tally } from "./tally.ts";
 import { openWsLink } from "./ws-link.ts";
 
@@ -34,24 +35,26 @@ import { openWsLink } from "./ws-link.ts";
 export interface AgentSurroundings {
   readonly target: LoadTarget;
   readonly tally: Tally;
-  /** How long a restart after an update takes; absent: commands are only noted. *Units*: milliseconds. */
-  obedience: { readonly restartMs: number } | undefined;
+  obedience: Obedience;
 }
 
 const LINKS = { grpc: openGrpcLink, ws: openWsLink };
 const HEARTBEAT = encode({ case: "heartbeat", value: {} });
 const FETCH_MANIFEST = `/${AgentService.typeName}/${AgentService.method.fetchManifest.name}`;
 const FETCH_BLOCKS = `/${AgentService.typeName}/${AgentService.method.fetchBlocks.name}`;
+/** *Units*: bytes. As large as the release that the server of a benchmark has. */
+const ARTIFACT_BYTES = 65_536n;
 /** Who comes alone: nobody waits for anybody. */
 const NOBODY_WAITS = new FewAtATime(Number.MAX_SAFE_INTEGER);
 
 export class SimulatedAgent {
   readonly host: SimulatedHost;
   readonly #around: AgentSurroundings;
+  readonly #firstVersion: string;
   #version: string;
   #instanceId = systemRandom.uuid();
   #updatedBy: string | undefined;
-  #job: CommandUpdate | undefined;
+  #command: CommandUpdate | undefined;
   #link: AgentLink | undefined;
   #epoch: bigint | undefined;
   /** Counts up with each arrival and each drop: what was begun before is over. */
@@ -59,6 +62,7 @@ export class SimulatedAgent {
 
   constructor(host: SimulatedHost, version: string, around: AgentSurroundings) {
     this.host = host;
+    this.#firstVersion = version;
     this.#version = version;
     this.#around = around;
   }
@@ -93,6 +97,12 @@ export class SimulatedAgent {
     this.#epoch = undefined;
     this.#link?.destroy();
     this.#link = undefined;
+  }
+
+  /** Cuts the connection, and has its first version again. */
+  reinstall(): void {
+    this.drop();
+    this.#version = this.#firstVersion;
   }
 
   /** *Shape*: `undefined` once it is welcomed, or else how the attempt ended. */
@@ -136,35 +146,52 @@ export class SimulatedAgent {
   }
 
   #hear({ message }: ServerMessage, link: AgentLink): void {
+    const { tally, obedience } = this.#around;
     if (message.case === "commandUpdate") {
-      this.#around.tally.commanded(machineMs());
-      this.#job = message.value;
-      if (this.#around.obedience !== undefined) void this.#stage(message.value.jobId, link).catch(() => undefined);
-    } else if (message.case === "commitUpdate" && this.#around.obedience !== undefined) {
-      void this.#restart(message.value.jobId, this.#around.obedience.restartMs);
+      tally.commanded(machineMs());
+      if (obedience.kind === "restart") void this.#restart(message.value, obedience.restartMs);
+      if (obedience.kind === "update") void this.#stage(message.value, link);
+    } else if (message.case === "commitUpdate" && obedience.kind === "update") {
+      this.#report(link, message.value.jobId, UpdatePhase.RESTARTING);
+      if (this.#command?.jobId === message.value.jobId) void this.#restart(this.#command, obedience.restartMs);
     }
   }
 
-  /** Everything that an update asks of a server before its commit. */
-  async #stage(jobId: string, link: AgentLink): Promise<void> {
-    await link.request(
-      FETCH_MANIFEST,
-      toBinary(FetchManifestRequestSchema, create(FetchManifestRequestSchema, { jobId })),
-    );
-    link.send(encode({ case: "updateProgress", value: { jobId, phase: UpdatePhase.DOWNLOADING } }));
+  /** Everything that an update asks of a server before its commit, in the order of the real agent. */
+  async #stage(command: CommandUpdate, link: AgentLink): Promise<void> {
+    const { jobId } = command;
+    this.#command = command;
     const ranges = [{ first: 0, count: 1 }];
-    await link.request(
-      FETCH_BLOCKS,
-      toBinary(FetchBlocksRequestSchema, create(FetchBlocksRequestSchema, { jobId, ranges })),
-    );
-    link.send(encode({ case: "updateProgress", value: { jobId, phase: UpdatePhase.STAGED } }));
+    try {
+      await link.request(
+        FETCH_MANIFEST,
+        encodeMessage(FetchManifestRequestSchema, create(FetchManifestRequestSchema, { jobId })),
+      );
+      this.#report(link, jobId, UpdatePhase.DOWNLOADING);
+      await link.request(
+        FETCH_BLOCKS,
+        encodeMessage(FetchBlocksRequestSchema, create(FetchBlocksRequestSchema, { jobId, ranges })),
+      );
+      this.#report(link, jobId, UpdatePhase.DOWNLOADING, ARTIFACT_BYTES);
+      this.#report(link, jobId, UpdatePhase.STAGED, ARTIFACT_BYTES);
+    } catch (error) {
+      // The server's deadline ends the job, and its next command, if any, begins anew.
+      this.#around.tally.lost(error instanceof Error ? error.message : String(error));
+    }
   }
 
-  /** Ends, and comes back as the new version. */
-  async #restart(jobId: string, restartMs: number): Promise<void> {
-    this.drop();
+  #report(link: AgentLink, jobId: string, phase: UpdatePhase, bytesDone = 0n): void {
+    link.send(encode({ case: "updateProgress", value: { jobId, phase, bytesDone, bytesTotal: ARTIFACT_BYTES } }));
+  }
+
+  /** Says goodbye, and comes back as the new version. */
+  async #restart({ jobId, toVersion }: CommandUpdate, restartMs: number): Promise<void> {
+    this.#life += 1;
+    this.#epoch = undefined;
+    this.#link?.leave();
+    this.#link = undefined;
     await systemClock.sleep(restartMs);
-    this.#version = this.#job?.toVersion ?? this.#version;
+    this.#version = toVersion;
     this.#instanceId = systemRandom.uuid();
     this.#updatedBy = jobId;
     await this.comeUp({ spreadMs: 0 });
@@ -189,5 +216,5 @@ export class SimulatedAgent {
 }
 
 function encode(message: NonNullable<MessageInitShape<typeof AgentMessageSchema>["message"]>): Uint8Array {
-  return toBinary(AgentMessageSchema, create(AgentMessageSchema, { message }));
+  return encodeMessage(AgentMessageSchema, create(AgentMessageSchema, { message }));
 }

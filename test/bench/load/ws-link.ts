@@ -27,6 +27,7 @@ export function openWsLink(target: LinkTarget, events: LinkEvents): AgentLink {
       else waiting.push(bytes);
     },
     request: () => Promise.reject(new Error("a WebSocket carries one stream")),
+    leave: () => socket.close(),
     destroy: () => socket.terminate(),
   };
 }

@@ -2,28 +2,42 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import type { LoadTarget, WireKind } from "../load/orders.ts";
-import type { PeerAnswer, PeerOrder } from "./peer-words.ts";
+import type { Crowd } from "../crowd.ts";
+import type { LoadTarget } from "../load/orders.ts";
+import type { PeerAnswer, PeerOrder } from "./serve-peer.ts";
 
-const PROGRAMS: Readonly<Record<WireKind, string>> = {
-  grpc: join(import.meta.dirname, "grpc-echo-program.ts"),
-  ws: join(import.meta.dirname, "ws-echo-program.ts"),
-};
+/** What there is to compare with. */
+export const PEERS = {
+  /** grpc-js that only answers. */
+  "grpc echo": { wire: "grpc", program: "grpc-echo-program.ts" },
+  /** The same over WebSockets. */
+  "ws echo": { wire: "ws", program: "ws-echo-program.ts" },
+  /** The server's listener without what stands behind it. */
+  listener: { wire: "grpc", program: "listener-program.ts" },
+} as const;
+
+/** The name of a peer. */
+export type PeerName = keyof typeof PEERS;
 
 export class Peer implements AsyncDisposable {
+  readonly name: PeerName;
   readonly target: LoadTarget;
   readonly #child: ChildProcess;
 
-  private constructor(target: LoadTarget, child: ChildProcess) {
+  private constructor(name: PeerName, target: LoadTarget, child: ChildProcess) {
+    this.name = name;
     this.target = target;
     this.#child = child;
   }
 
-  /** Starts one that serves the certificate and key of `pemPath`. */
-  static async start(wire: WireKind, pemPath: string, caPem: string): Promise<Peer> {
-    const child = fork(PROGRAMS[wire], [pemPath], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  /** Starts one that serves the certificate of a crowd's server. */
+  static async start(name: PeerName, crowd: Crowd): Promise<Peer> {
+    const { wire, program } = PEERS[name];
+    const child = fork(join(import.meta.dirname, program), [crowd.pemPath, crowd.credentialKeyPath], {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
     const [{ port }] = (await once(child, "message")) as [{ readonly port: number }];
-    return new Peer({ wire, host: "127.0.0.1", port, caPem }, child);
+    return new Peer(name, { wire, host: "127.0.0.1", port, caPem: crowd.caPem }, child);
   }
 
   get processId(): number {
@@ -32,12 +46,17 @@ export class Peer implements AsyncDisposable {
 
   /** Agents that are connected. */
   async count(): Promise<number> {
-    return (await this.#ask("count")).connections;
+    return (await this.#ask({ kind: "count" })).connections;
   }
 
   /** Sends a command to each of them; resolves when all are on their way. */
   async push(): Promise<void> {
-    await this.#ask("push");
+    await this.#ask({ kind: "push" });
+  }
+
+  /** Sends it to so many at a time; resolves when all came back. */
+  async roll(inFlight: number): Promise<void> {
+    await this.#ask({ kind: "roll", inFlight });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
