@@ -56,7 +56,10 @@ const listener = await listenForAgents({
   accounts: { addDelivered: async () => undefined },
   clock: systemClock,
   random: systemRandom,
-  log: { unexpected: (where, error) => process.stderr.write(`${where}: ${String(error)}\n`) },
+  log: {
+    refused: () => undefined,
+    unexpected: (where, error) => process.stderr.write(`${where}: ${String(error)}\n`),
+  },
 });
 
 servePeer(listener.address.port, {
