@@ -121,7 +121,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     fleetLoop.wake();
     board.tell("fleet_loop");
   };
-  const updateStore = createUpdateStore(db, storeOptions);
+  const updateStore = createUpdateStore(db, { ...storeOptions, clock });
   const mailboxes = new HostMailboxes((hostId) => board.tell("errand", hostId));
   const interpreter = {
     store: updateStore,

@@ -29,8 +29,10 @@ export interface FleetSnapshot {
   /** How many hosts failed, and the newest of them. */
   readonly failures: number;
   readonly lastFailure: Halt | undefined;
-  /** Those that are updating, then the next ones that are pending, in their order. */
+  /** Those that are updating, then the next ones that are pending, in their order. While it runs, those under way may be left out. */
   readonly hosts: readonly PlannedHost[];
+  /** How many hosts with an open job are left out. */
+  readonly underWay: number;
   /** True when more hosts are pending than this snapshot holds. */
   readonly hasMorePending: boolean;
 }
@@ -107,7 +109,7 @@ function callOffUncommitted(hosts: readonly PlannedHost[]): readonly FleetAction
 function planTurns(hosts: readonly SettledHost[], snapshot: FleetSnapshot, failures: number): readonly FleetAction[] {
   const { policy } = snapshot;
   const actions: FleetAction[] = [];
-  let inFlight = hosts.filter((host) => host.state === "updating").length;
+  let inFlight = snapshot.underWay + hosts.filter((host) => host.state === "updating").length;
   let borne = failures;
   for (const host of hosts) {
     if (host.state !== "pending") continue;

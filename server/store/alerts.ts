@@ -7,6 +7,9 @@ import type { AlertsTable, Db } from "./schema.ts";
 
 type Executor = Kysely<Db> | Transaction<Db>;
 
+/** Stands for the fleet in the index of open alerts. */
+const NO_HOST = "00000000-0000-0000-0000-000000000000";
+
 /** Where a page of alerts begins: after this one, newest first. */
 export interface AlertCursor {
   readonly raisedAt: Date;
@@ -26,21 +29,37 @@ export async function raiseAlert(tx: Transaction<Db>, alert: NewAlert): Promise<
   return rows[0]?.id ?? "";
 }
 
-/** Resolves the open alerts of these kinds: of a host, or of the fleet when there is none. Their ids. */
+/** Alerts to resolve: of a host, or of the fleet when there is none. */
+export interface ResolvedKinds {
+  readonly hostId: HostId | null;
+  readonly kinds: readonly AlertKind[];
+}
+
+/**
+ * Resolves the open alerts of these kinds.
+ *
+ * *Shape*: the ids of those that were open, for each, in order.
+ */
 export async function resolveAlerts(
   tx: Transaction<Db>,
-  hostId: HostId | null,
-  kinds: readonly AlertKind[],
-): Promise<readonly string[]> {
-  const rows = await tx
-    .updateTable("alerts")
-    .set({ resolved_at: sql<Date>`clock_timestamp()` })
-    .where("resolved_at", "is", null)
-    .where("kind", "in", [...kinds])
-    .where("host_id", hostId === null ? "is" : "=", hostId)
-    .returning("id")
-    .execute();
-  return rows.map((row) => row.id);
+  asked: readonly ResolvedKinds[],
+): Promise<readonly (readonly string[])[]> {
+  const pairs = asked.flatMap(({ hostId, kinds }) => kinds.map((kind) => ({ hostId, kind })));
+  // As in the index of open alerts.
+  const { rows } = await sql<{ id: string; host_id: HostId | null; kind: AlertKind }>`
+    update alerts set resolved_at = clock_timestamp()
+    from unnest(
+      ${pairs.map(({ kind }) => kind)}::text[],
+      ${pairs.map(({ hostId }) => hostId ?? NO_HOST)}::uuid[]
+    ) as asked (kind, host_id)
+    where alerts.resolved_at is null and alerts.kind = asked.kind
+      and coalesce(alerts.host_id, ${NO_HOST}::uuid) = asked.host_id
+    returning alerts.id, alerts.host_id, alerts.kind
+  `.execute(tx);
+  const byHost = Map.groupBy(rows, (row) => row.host_id);
+  return asked.map(({ hostId, kinds }) =>
+    (byHost.get(hostId) ?? []).filter(({ kind }) => kinds.includes(kind)).map(({ id }) => id),
+  );
 }
 
 /**
@@ -73,9 +92,11 @@ export async function forgetQuietDuplicates(
     .returning("id")
     .execute();
   const hostIds = quiet.map((host) => host.id);
-  const alertIds: string[] = [];
-  for (const id of hostIds) alertIds.push(...(await resolveAlerts(tx, id, ["duplicate_identity"])));
-  return { hostIds, alertIds };
+  const resolved = await resolveAlerts(
+    tx,
+    hostIds.map((hostId) => ({ hostId, kinds: ["duplicate_identity"] })),
+  );
+  return { hostIds, alertIds: resolved.flat() };
 }
 
 /** Notes who has seen an alert; the first one stays. `undefined` when it is unknown. */

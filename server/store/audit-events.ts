@@ -1,22 +1,32 @@
-import type { Kysely, Transaction } from "kysely";
+import { sql, type Kysely, type Transaction } from "kysely";
 import type { AuditEvent, NewAuditEvent } from "../domain/audit-event.ts";
 import type { FleetUpdateId, HostId, JobId } from "../domain/ids.ts";
 import type { Db } from "./schema.ts";
 
 /** Adds one entry to the audit log, in the transaction of the change it tells of. */
 export async function writeAuditEvent(db: Kysely<Db> | Transaction<Db>, event: NewAuditEvent): Promise<void> {
-  await db
-    .insertInto("audit_events")
-    .values({
-      actor: event.actor,
-      action: event.action,
-      host_id: event.hostId ?? null,
-      job_id: event.jobId ?? null,
-      fleet_update_id: event.fleetUpdateId ?? null,
-      cause: event.cause,
-      details: JSON.stringify(event.details ?? {}),
-    })
-    .execute();
+  await writeAuditEvents(db, [event]);
+}
+
+/** Adds entries to the audit log, in this order. */
+export async function writeAuditEvents(
+  db: Kysely<Db> | Transaction<Db>,
+  events: readonly NewAuditEvent[],
+): Promise<void> {
+  await sql`
+    insert into audit_events (actor, action, host_id, job_id, fleet_update_id, cause, details)
+    select actor, action, host_id, job_id, fleet_update_id, cause, details
+    from unnest(
+      ${events.map((event) => event.actor)}::text[],
+      ${events.map((event) => event.action)}::text[],
+      ${events.map((event) => event.hostId ?? null)}::uuid[],
+      ${events.map((event) => event.jobId ?? null)}::uuid[],
+      ${events.map((event) => event.fleetUpdateId ?? null)}::uuid[],
+      ${events.map((event) => event.cause)}::text[],
+      ${events.map((event) => JSON.stringify(event.details ?? {}))}::jsonb[]
+    ) with ordinality as event (actor, action, host_id, job_id, fleet_update_id, cause, details, position)
+    order by position
+  `.execute(db);
 }
 
 /** A page of the audit log, newest first. */

@@ -1,4 +1,4 @@
-/** The snapshot that a fleet update is planned from: two questions, whatever the fleet's size. */
+/** The snapshot that a fleet update is planned from: three questions, whatever the fleet's size, and no row of a host that needs nothing. */
 import { sql, type Kysely } from "kysely";
 import { findDispatchRefusal, type DispatchRefusal } from "../domain/dispatch-check.ts";
 import { platformOf } from "../domain/host.ts";
@@ -40,10 +40,13 @@ interface HostRow {
 export async function loadFleetSnapshot(db: Kysely<Db>, id: FleetUpdateId): Promise<FleetSnapshot | undefined> {
   const [update] = await findFleetUpdates(db, [id]);
   if (update === undefined) return undefined;
-  const limit = update.policy.maxInFlight + LOOK_AHEAD;
+  const isRunning = update.state === "running";
+  const { underWay, failures, lastFailure } = await tallyProgress(db, id, isRunning);
+  const limit = Math.max(0, update.policy.maxInFlight - underWay) + LOOK_AHEAD;
   const { rows } = await sql<HostRow>`
     with turn as (
-      (select * from fleet_update_hosts where fleet_update_id = ${id} and state = 'updating')
+      (select * from fleet_update_hosts as place where fleet_update_id = ${id} and state = 'updating'
+        and not (${isRunning} and ${IS_UNDER_WAY}))
       union all
       (select * from fleet_update_hosts where fleet_update_id = ${id} and state = 'pending' order by position limit ${limit + 1})
     )
@@ -63,20 +66,44 @@ export async function loadFleetSnapshot(db: Kysely<Db>, id: FleetUpdateId): Prom
     left join releases as release on release.package = ${update.package} and release.version = ${update.toVersion}
     order by turn.position
   `.execute(db);
-  const { rows: failures } = await sql<{ host_id: HostId; reason: string; failures: bigint }>`
-    select host_id, reason, count(*) over () as failures from fleet_update_hosts
-    where fleet_update_id = ${id} and state = 'failed' order by changed_at desc limit 1
-  `.execute(db);
-  const [failure] = failures;
   const pending = rows.filter((row) => row.state === "pending");
   const held = [...rows.filter((row) => row.state === "updating"), ...pending.slice(0, limit)];
   return {
     state: update.state,
     policy: update.policy,
-    failures: Number(failure?.failures ?? 0),
-    lastFailure: failure && { hostId: failure.host_id, reason: failure.reason },
+    failures,
+    lastFailure,
     hosts: held.map((row) => toPlannedHost(row, update.toVersion)),
+    underWay,
     hasMorePending: pending.length > limit,
+  };
+}
+
+/** Of a place whose host is updating. */
+const IS_UNDER_WAY = sql<boolean>`exists (select from jobs where jobs.id = place.job_id and jobs.ended_at is null)`;
+
+/** How many hosts need nothing now while it runs, and which failed. A job may end after this was read: then its host is counted here, and listed too. */
+async function tallyProgress(
+  db: Kysely<Db>,
+  id: FleetUpdateId,
+  isRunning: boolean,
+): Promise<Pick<FleetSnapshot, "underWay" | "failures" | "lastFailure">> {
+  const { rows } = await sql<{ under_way: bigint; failures: bigint; host_id: HostId | null; reason: string | null }>`
+    select
+      (select count(*) from fleet_update_hosts as place
+        where fleet_update_id = ${id} and state = 'updating' and ${isRunning} and ${IS_UNDER_WAY}) as under_way,
+      (select count(*) from fleet_update_hosts where fleet_update_id = ${id} and state = 'failed') as failures,
+      last.host_id, last.reason
+    from (values (1)) as one left join lateral (
+      select host_id, reason from fleet_update_hosts where fleet_update_id = ${id} and state = 'failed'
+      order by changed_at desc limit 1
+    ) as last on true
+  `.execute(db);
+  const [row] = rows;
+  return {
+    underWay: Number(row?.under_way ?? 0),
+    failures: Number(row?.failures ?? 0),
+    lastFailure: row?.host_id == null ? undefined : { hostId: row.host_id, reason: row.reason ?? "" },
   };
 }
 

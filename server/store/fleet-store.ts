@@ -1,9 +1,11 @@
 /** The store as fleet updates ask for it. */
 import { sql, type Kysely, type Transaction } from "kysely";
+import type { FleetHostState } from "../domain/fleet-update.ts";
 import { AGENT_PACKAGE } from "../domain/host.ts";
-import type { FleetUpdateId, HostId } from "../domain/ids.ts";
+import type { FleetUpdateId, HostId, JobId } from "../domain/ids.ts";
 import { answered } from "./away.ts";
 import { chooseBehind, chooseHosts } from "./choose-hosts.ts";
+import { CoalescedQuestions } from "./coalesced-questions.ts";
 import { loadFleetSnapshot } from "./fleet-snapshot.ts";
 import {
   countUpdating,
@@ -12,8 +14,10 @@ import {
   insertFleetUpdate,
   listHostsOf,
   listUnsettledFleetUpdates,
+  listPending,
   lockFleetUpdate,
-  moveFleetHost,
+  moveFleetHosts,
+  type FleetHostMove,
   type NewFleetUpdate,
 } from "./fleet-updates.ts";
 import { holdLease, isLeaseInForce, releaseLease } from "./leases.ts";
@@ -43,8 +47,11 @@ export function createFleetStore(db: Kysely<Db>, options: UpdateStoreOptions) {
 }
 
 function bindTransaction(tx: Transaction<Db>, options: UpdateStoreOptions, changedAlerts: string[]) {
+  const questions = new CoalescedQuestions();
+  const updates = bindUpdateTransaction(tx, options, changedAlerts, questions);
+  const moveOne = questions.add((moves: readonly FleetHostMove[]) => moveFleetHosts(tx, moves));
   return {
-    ...bindUpdateTransaction(tx, options, changedAlerts),
+    ...updates,
     isLeaseInForce: (epoch: bigint) => isLeaseInForce(tx, LEASE, options.replicaId, epoch, options.durations.leaseMs),
     findTargetVersion: () => holdTargetVersion(tx, AGENT_PACKAGE),
     findRunning: () => lockStartsAndFindRunning(tx),
@@ -54,13 +61,19 @@ function bindTransaction(tx: Transaction<Db>, options: UpdateStoreOptions, chang
     insertFleetUpdate: (update: NewFleetUpdate) => insertFleetUpdate(tx, update),
     lockFleetUpdate: (id: FleetUpdateId) => lockFleetUpdate(tx, id),
     countUpdating: (id: FleetUpdateId) => countUpdating(tx, id),
+    listPending: (id: FleetUpdateId, hostIds: readonly HostId[]) => listPending(tx, id, hostIds),
     endFleetUpdate: (id: FleetUpdateId, end: Parameters<typeof endFleetUpdate>[2]) => endFleetUpdate(tx, id, end),
     moveHost: (
-      id: FleetUpdateId,
+      fleetUpdateId: FleetUpdateId,
       hostId: HostId,
-      from: Parameters<typeof moveFleetHost>[3],
-      to: Parameters<typeof moveFleetHost>[4],
-    ) => moveFleetHost(tx, id, hostId, from, to),
+      from: FleetHostState,
+      to: {
+        readonly state: FleetHostState;
+        readonly reason?: string | null;
+        readonly jobId?: JobId;
+        readonly fromVersion?: string;
+      },
+    ) => moveOne({ fleetUpdateId, hostId, from, reason: null, jobId: null, fromVersion: null, ...to }),
   };
 }
 

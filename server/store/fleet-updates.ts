@@ -201,34 +201,60 @@ export async function endFleetUpdate(
   return toFleetUpdate(row);
 }
 
-/** Moves one host on, if it still is where it was. */
-export async function moveFleetHost(
+/** Where a host of a fleet update goes, if it still is where it was. */
+export interface FleetHostMove {
+  readonly fleetUpdateId: FleetUpdateId;
+  readonly hostId: HostId;
+  readonly from: FleetHostState;
+  readonly state: FleetHostState;
+  readonly reason: string | null;
+  /** They stay as they are where these are null. */
+  readonly jobId: JobId | null;
+  readonly fromVersion: string | null;
+}
+
+/**
+ * Moves hosts on that still are where they were.
+ *
+ * *Shape*: for each, in order, whether it was.
+ */
+export async function moveFleetHosts(
+  tx: Transaction<Db>,
+  moves: readonly FleetHostMove[],
+): Promise<readonly boolean[]> {
+  const { rows } = await sql<{ host_id: HostId }>`
+    update fleet_update_hosts as place set state = move.state, reason = move.reason, changed_at = clock_timestamp(),
+      job_id = coalesce(move.job_id, place.job_id), from_version = coalesce(move.from_version, place.from_version)
+    from unnest(
+      ${moves.map((move) => move.fleetUpdateId)}::uuid[],
+      ${moves.map((move) => move.hostId)}::uuid[],
+      ${moves.map((move) => move.from)}::text[],
+      ${moves.map((move) => move.state)}::text[],
+      ${moves.map((move) => move.reason)}::text[],
+      ${moves.map((move) => move.jobId)}::uuid[],
+      ${moves.map((move) => move.fromVersion)}::text[]
+    ) as move (fleet_update_id, host_id, old_state, state, reason, job_id, from_version)
+    where place.fleet_update_id = move.fleet_update_id and place.host_id = move.host_id and place.state = move.old_state
+    returning place.host_id
+  `.execute(tx);
+  const moved = new Set(rows.map((row) => row.host_id));
+  return moves.map(({ hostId }) => moved.has(hostId));
+}
+
+/** Which of these hosts are pending in a fleet update. Read under its lock. */
+export async function listPending(
   tx: Transaction<Db>,
   id: FleetUpdateId,
-  hostId: HostId,
-  from: FleetHostState,
-  to: {
-    readonly state: FleetHostState;
-    readonly reason?: string | null;
-    readonly jobId?: JobId;
-    readonly fromVersion?: string;
-  },
-): Promise<boolean> {
-  const row = await tx
-    .updateTable("fleet_update_hosts")
-    .set({
-      state: to.state,
-      reason: to.reason ?? null,
-      changed_at: sql<Date>`clock_timestamp()`,
-      ...(to.jobId === undefined ? {} : { job_id: to.jobId }),
-      ...(to.fromVersion === undefined ? {} : { from_version: to.fromVersion }),
-    })
+  hostIds: readonly HostId[],
+): Promise<ReadonlySet<HostId>> {
+  const rows = await tx
+    .selectFrom("fleet_update_hosts")
+    .select("host_id")
     .where("fleet_update_id", "=", id)
-    .where("host_id", "=", hostId)
-    .where("state", "=", from)
-    .returning("host_id")
-    .executeTakeFirst();
-  return row !== undefined;
+    .where("host_id", "in", [...hostIds])
+    .where("state", "=", "pending")
+    .execute();
+  return new Set(rows.map((row) => row.host_id));
 }
 
 function toFleetUpdate(row: Selectable<FleetUpdatesTable>): FleetUpdate {

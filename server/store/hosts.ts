@@ -154,66 +154,87 @@ export interface LockedFacts extends DispatchFacts {
   readonly manifestSha256: Uint8Array | undefined;
 }
 
+/** A host, and the version to bring it to; the target version when that is not given. */
+export interface Destination {
+  readonly hostId: HostId;
+  readonly toVersion: string | undefined;
+}
+
 /**
- * Locks a host for dispatch and reads what decides it; `undefined` when it is unknown or removed.
+ * Locks hosts for dispatch and reads what decides it.
  *
- * *Shape*: `toVersion` is the version to bring it to; the target version when it is not given.
+ * *Shape*: for each, in order; `undefined` for a host that is unknown or removed.
  */
 export async function lockDispatchFacts(
   tx: Transaction<Db>,
-  hostId: HostId,
-  toVersion: string | undefined,
-): Promise<LockedFacts | undefined> {
-  const host = await hostQuery(tx)
+  destinations: readonly Destination[],
+): Promise<readonly (LockedFacts | undefined)[]> {
+  const hostIds = destinations.map(({ hostId }) => hostId);
+  const rows = await hostQuery(tx)
     .select(SEQUENCE_FLOOR.as("next_floor"))
-    .where("hosts.id", "=", hostId)
-    .forNoKeyUpdate()
-    .executeTakeFirst();
-  if (host === undefined) return undefined;
-  const version = toVersion ?? host.target_version ?? undefined;
+    .where("hosts.id", "in", hostIds)
+    .orderBy("hosts.id")
+    .forNoKeyUpdate("hosts")
+    .execute();
+  const hosts = new Map(rows.map((row) => [row.id, row]));
+  // Asked once the hosts are locked: a job that was being written meanwhile is seen.
   const open = await tx
     .selectFrom("jobs")
-    .select("id")
-    .where("host_id", "=", hostId)
+    .select(["id", "host_id"])
+    .where("host_id", "in", hostIds)
     .where("ended_at", "is", null)
-    .executeTakeFirst();
-  const release = await tx
+    .execute();
+  const openJobs = new Map(open.map((job) => [job.host_id, job.id satisfies JobId]));
+  const versionOf = ({ hostId, toVersion }: Destination) => toVersion ?? hosts.get(hostId)?.target_version ?? undefined;
+  const releases = await findReleasesToSend(tx, new Set(destinations.map((one) => versionOf(one) ?? "")));
+  return destinations.map((destination) => {
+    const host = hosts.get(destination.hostId);
+    if (host === undefined) return undefined;
+    const version = versionOf(destination);
+    const release = releases.find((one) => one.version === version);
+    const artifact = releases.find((one) => one.version === version && one.platform === platformOf(host));
+    return {
+      isOffline: !host.is_online,
+      isIdentityDuplicated: host.identity_duplicated_at !== null,
+      agentVersion: host.agent_version ?? "",
+      platform: platformOf(host),
+      targetVersion: version,
+      openJobId: openJobs.get(host.id),
+      artifactSha256: artifact?.sha256 ?? undefined,
+      isQuarantined: artifact?.quarantined_at != null,
+      sequenceFloor: Number(host.next_floor),
+      greatestFloor: release && greatestFloorOf(release),
+      installRevision: host.install_revision,
+      expectedRevision: release?.install_revision ?? 0,
+      manifestSha256: release?.manifest_sha256,
+    };
+  });
+}
+
+/** These releases, with a row for each of their artifacts, or one without. Whoever removes one waits for this transaction. */
+async function findReleasesToSend(tx: Transaction<Db>, versions: ReadonlySet<string>) {
+  return await tx
     .selectFrom("releases")
     .leftJoin("release_artifacts", (join) =>
       join
         .onRef("release_artifacts.package", "=", "releases.package")
-        .onRef("release_artifacts.version", "=", "releases.version")
-        .on("release_artifacts.platform", "=", platformOf(host)),
+        .onRef("release_artifacts.version", "=", "releases.version"),
     )
     .leftJoin("quarantined_artifacts", "quarantined_artifacts.sha256", "release_artifacts.sha256")
     .select([
+      "releases.version",
       "releases.manifest_sha256",
       "releases.sequence",
       "releases.permitted_floor",
       "releases.install_revision",
+      "release_artifacts.platform",
       "release_artifacts.sha256",
       "quarantined_artifacts.quarantined_at",
     ])
     .where("releases.package", "=", AGENT_PACKAGE)
-    .where("releases.version", "=", version ?? "")
-    // Whoever removes a release waits for this job, and then sees it.
+    .where("releases.version", "in", [...versions])
     .forKeyShare("releases")
-    .executeTakeFirst();
-  return {
-    isOffline: !host.is_online,
-    isIdentityDuplicated: host.identity_duplicated_at !== null,
-    agentVersion: host.agent_version ?? "",
-    platform: platformOf(host),
-    targetVersion: version,
-    openJobId: open?.id satisfies JobId | undefined,
-    artifactSha256: release?.sha256 ?? undefined,
-    isQuarantined: release?.quarantined_at != null,
-    sequenceFloor: Number(host.next_floor),
-    greatestFloor: release && greatestFloorOf(release),
-    installRevision: host.install_revision,
-    expectedRevision: release?.install_revision ?? 0,
-    manifestSha256: release?.manifest_sha256,
-  };
+    .execute();
 }
 
 /** The highest sequence floor of a host that takes a release. */

@@ -15,102 +15,135 @@ export interface JobCursor {
   readonly id: JobId;
 }
 
-/** Writes a job down as dispatched. Throws the driver's unique violation when the host has an open one. */
-export async function insertJob(
+/** Writes jobs down as dispatched, in order. Throws the driver's unique violation when a host has an open one. */
+export async function insertJobs(
   db: Executor,
-  job: NewJob,
+  jobs: readonly NewJob[],
   times: { readonly progressDeadlineMs: number; readonly greatestJobAgeMs: number },
-): Promise<Job> {
-  const row = await db
-    .insertInto("jobs")
-    .values({
-      id: job.id,
-      host_id: job.hostId,
-      kind: "update",
-      package: job.package,
-      from_version: job.fromVersion,
-      to_version: job.toVersion,
-      manifest_sha256: Buffer.from(job.manifestSha256),
-      artifact_sha256: job.artifactSha256,
-      state: "dispatched",
-      details: "{}",
-      ignore_quarantine: job.ignoreQuarantine,
-      fleet_update_id: job.fleetUpdateId,
-      requested_by: job.requestedBy,
-      deadline_at: sql<Date>`clock_timestamp() + ${milliseconds(Math.min(times.progressDeadlineMs, times.greatestJobAgeMs))}`,
-      last_deadline_at: sql<Date>`clock_timestamp() + ${milliseconds(times.greatestJobAgeMs)}`,
-    })
-    .returningAll()
-    .executeTakeFirstOrThrow();
-  return toJob(row);
-}
-
-/** The host's open job, locked, or `undefined`. */
-export async function lockOpenJob(tx: Transaction<Db>, hostId: HostId): Promise<Job | undefined> {
-  const row = await tx
-    .selectFrom("jobs")
-    .selectAll()
-    .where("host_id", "=", hostId)
-    .where("ended_at", "is", null)
-    .forUpdate()
-    .executeTakeFirst();
-  return row && toJob(row);
-}
-
-/** One job, locked, or `undefined`. */
-export async function lockJob(tx: Transaction<Db>, id: JobId): Promise<Job | undefined> {
-  const row = await tx.selectFrom("jobs").selectAll().where("id", "=", id).forUpdate().executeTakeFirst();
-  return row && toJob(row);
+): Promise<readonly Job[]> {
+  const { rows } = await sql<Selectable<JobsTable>>`
+    insert into jobs (id, host_id, kind, package, from_version, to_version, manifest_sha256, artifact_sha256, state,
+      details, ignore_quarantine, fleet_update_id, requested_by, deadline_at, last_deadline_at)
+    select id, host_id, 'update', package, from_version, to_version, manifest_sha256, artifact_sha256, 'dispatched',
+      '{}', ignore_quarantine, fleet_update_id, requested_by,
+      clock_timestamp() + ${milliseconds(Math.min(times.progressDeadlineMs, times.greatestJobAgeMs))},
+      clock_timestamp() + ${milliseconds(times.greatestJobAgeMs)}
+    from unnest(
+      ${jobs.map((job) => job.id)}::uuid[],
+      ${jobs.map((job) => job.hostId)}::uuid[],
+      ${jobs.map((job) => job.package)}::text[],
+      ${jobs.map((job) => job.fromVersion)}::text[],
+      ${jobs.map((job) => job.toVersion)}::text[],
+      ${jobs.map((job) => Buffer.from(job.manifestSha256))}::bytea[],
+      ${jobs.map((job) => job.artifactSha256)}::text[],
+      ${jobs.map((job) => job.ignoreQuarantine)}::boolean[],
+      ${jobs.map((job) => job.fleetUpdateId)}::uuid[],
+      ${jobs.map((job) => job.requestedBy)}::text[]
+    ) as job (id, host_id, package, from_version, to_version, manifest_sha256, artifact_sha256, ignore_quarantine,
+      fleet_update_id, requested_by)
+    returning jobs.*
+  `.execute(db);
+  const inserted = new Map(rows.map((row) => [row.id, toJob(row)]));
+  return jobs.map((job) => inserted.get(job.id) ?? failWithoutRow(job.id));
 }
 
 /**
- * Stores a job's new state. A job that ended keeps its instants for ever; one that
- * progressed gets its full time again, up to its greatest age.
+ * The open jobs of these hosts, locked.
+ *
+ * *Shape*: for each host, in order; `undefined` where there is none.
  */
-export async function saveJobState(
+export async function lockOpenJobs(
   tx: Transaction<Db>,
-  id: JobId,
-  state: JobState,
-  renewDeadlineMs: number | undefined,
-): Promise<Job> {
-  const isEnd = !isOpen(state.name);
-  const hasReason = state.name === "failed" || state.name === "rolled_back";
-  const row = await tx
-    .updateTable("jobs")
-    .set({
-      state: state.name,
-      reason: hasReason ? state.reason : null,
-      details: JSON.stringify(hasReason ? state.details : {}),
-      changed_at: sql<Date>`clock_timestamp()`,
-      ...(state.name === "downloading"
-        ? { bytes_done: BigInt(state.bytesDone), bytes_total: BigInt(state.bytesTotal) }
-        : {}),
-      ...(state.name === "staged" ? { bytes_saved: bytesSaved() } : {}),
-      ...(state.name === "restarting" ? { committed_at: sql<Date>`coalesce(committed_at, clock_timestamp())` } : {}),
-      ...(isEnd ? { ended_at: sql<Date>`coalesce(ended_at, clock_timestamp())`, deadline_at: null } : {}),
-      ...(renewDeadlineMs === undefined || isEnd ? {} : { deadline_at: renewedDeadline(renewDeadlineMs) }),
-    })
-    .where("id", "=", id)
-    .returningAll()
-    .executeTakeFirstOrThrow();
-  return toJob(row);
+  hostIds: readonly HostId[],
+): Promise<readonly (Job | undefined)[]> {
+  const rows = await tx
+    .selectFrom("jobs")
+    .selectAll()
+    .where("host_id", "in", [...hostIds])
+    .where("ended_at", "is", null)
+    .orderBy("host_id")
+    .forUpdate()
+    .execute();
+  const open = new Map(rows.map((row) => [row.host_id, toJob(row)]));
+  return hostIds.map((hostId) => open.get(hostId));
 }
 
-/** Never beyond the greatest age, never earlier than a grace that was already given. */
-function renewedDeadline(renewDeadlineMs: number) {
-  return sql<Date>`least(clock_timestamp() + ${milliseconds(renewDeadlineMs)}, greatest(last_deadline_at, deadline_at))`;
+/**
+ * These jobs, locked.
+ *
+ * *Shape*: for each id, in order; `undefined` for one that is unknown.
+ */
+export async function lockJobs(tx: Transaction<Db>, ids: readonly JobId[]): Promise<readonly (Job | undefined)[]> {
+  const rows = await tx
+    .selectFrom("jobs")
+    .selectAll()
+    .where("id", "in", [...ids])
+    .orderBy("host_id")
+    .forUpdate()
+    .execute();
+  const found = new Map(rows.map((row) => [row.id, toJob(row)]));
+  return ids.map((id) => found.get(id));
+}
+
+/** What a job has come to. */
+export interface NewJobState {
+  readonly id: JobId;
+  readonly state: JobState;
+  /** It progressed: it gets its full time again. */
+  readonly isProgress: boolean;
+}
+
+/**
+ * Stores new states of jobs, in order. A job that ended keeps its instants for ever; one that
+ * progressed gets its full time again, up to its greatest age.
+ */
+export async function saveJobStates(
+  tx: Transaction<Db>,
+  states: readonly NewJobState[],
+  progressDeadlineMs: number,
+): Promise<readonly Job[]> {
+  const { rows } = await sql<Selectable<JobsTable>>`
+    update jobs set state = said.state, reason = said.reason, details = said.details, changed_at = clock_timestamp(),
+      bytes_done = coalesce(said.bytes_done, jobs.bytes_done),
+      bytes_total = coalesce(said.bytes_total, jobs.bytes_total),
+      bytes_saved = case when said.state = 'staged' then ${BYTES_SAVED} else jobs.bytes_saved end,
+      committed_at = case when said.state = 'restarting' then coalesce(jobs.committed_at, clock_timestamp())
+        else jobs.committed_at end,
+      ended_at = case when said.is_end then coalesce(jobs.ended_at, clock_timestamp()) else jobs.ended_at end,
+      deadline_at = case when said.is_end then null
+        -- Never beyond the greatest age, never earlier than a grace that was already given.
+        when said.is_progress then least(clock_timestamp() + ${milliseconds(progressDeadlineMs)},
+          greatest(jobs.last_deadline_at, jobs.deadline_at))
+        else jobs.deadline_at end
+    from unnest(
+      ${states.map(({ id }) => id)}::uuid[],
+      ${states.map(({ state }) => state.name)}::text[],
+      ${states.map(({ state }) => ("reason" in state ? state.reason : null))}::text[],
+      ${states.map(({ state }) => JSON.stringify("details" in state ? state.details : {}))}::jsonb[],
+      ${states.map(({ state }) => ("bytesDone" in state ? state.bytesDone : null))}::bigint[],
+      ${states.map(({ state }) => ("bytesTotal" in state ? state.bytesTotal : null))}::bigint[],
+      ${states.map(({ state }) => !isOpen(state.name))}::boolean[],
+      ${states.map(({ isProgress }) => isProgress)}::boolean[]
+    ) as said (id, state, reason, details, bytes_done, bytes_total, is_end, is_progress)
+    where jobs.id = said.id
+    returning jobs.*
+  `.execute(tx);
+  const saved = new Map(rows.map((row) => [row.id, toJob(row)]));
+  return states.map(({ id }) => saved.get(id) ?? failWithoutRow(id));
 }
 
 /** What the whole artifact would have cost, less what was sent. Its size is the release's word, not the host's. */
-function bytesSaved() {
-  return sql<bigint>`coalesce((
-    select greatest(0, artifact.size_bytes - jobs.bytes_delivered)
-    from releases release
-    join hosts host on host.id = jobs.host_id
-    join release_artifacts artifact on artifact.package = release.package and artifact.version = release.version
-      and artifact.platform = host.os || '-' || host.arch
-    where release.package = jobs.package and release.version = jobs.to_version
-  ), 0)`;
+const BYTES_SAVED = sql<bigint>`coalesce((
+  select greatest(0, artifact.size_bytes - jobs.bytes_delivered)
+  from releases release
+  join hosts host on host.id = jobs.host_id
+  join release_artifacts artifact on artifact.package = release.package and artifact.version = release.version
+    and artifact.platform = host.os || '-' || host.arch
+  where release.package = jobs.package and release.version = jobs.to_version
+), 0)`;
+
+function failWithoutRow(id: JobId): never {
+  throw new Error(`there is no row of the job ${id}`);
 }
 
 /** One job, or `undefined`. */

@@ -6,7 +6,7 @@ import type { OpenSession } from "../replicas/ports.ts";
 import { answered } from "./away.ts";
 import { freeDeadReplicas, listOpenSessions, renewReplica, startReplica } from "./replicas.ts";
 import type { Db } from "./schema.ts";
-import { closeSession } from "./sessions.ts";
+import { closeSessions } from "./sessions.ts";
 
 /** What the questions need besides the database. */
 export interface ReplicaStoreOptions {
@@ -21,7 +21,11 @@ export async function openReplicaStore(db: Kysely<Db>, { replicaId, durations }:
     renew: () => answered(renewReplica(db, replicaId, epoch)),
     freeDead: (at: Date) => answered(db.transaction().execute((tx) => freeDeadReplicas(tx, replicaId, at, durations))),
     listSessions: () => answered(listOpenSessions(db, replicaId)),
-    closeSession: ({ hostId, epoch: session }: OpenSession) =>
-      answered(db.transaction().execute((tx) => closeSession(tx, hostId, session, durations.offlineAfterMs))),
+    closeSession: async (session: OpenSession) => {
+      const [closed] = await answered(
+        db.transaction().execute((tx) => closeSessions(tx, [session], durations.offlineAfterMs)),
+      );
+      return closed === true;
+    },
   };
 }

@@ -6,9 +6,17 @@ import type { Durations } from "../domain/durations.ts";
 import type { HostId, JobId, ReplicaId, SessionEpoch } from "../domain/ids.ts";
 import type { NewJob } from "../domain/job.ts";
 import type { JobState } from "../domain/job-state.ts";
-import { acknowledgeAlert, forgetQuietDuplicates, raiseAlert, raiseOfflineAlerts, resolveAlerts } from "./alerts.ts";
-import { writeAuditEvent } from "./audit-events.ts";
+import {
+  acknowledgeAlert,
+  forgetQuietDuplicates,
+  raiseAlert,
+  raiseOfflineAlerts,
+  resolveAlerts,
+  type ResolvedKinds,
+} from "./alerts.ts";
+import { writeAuditEvents } from "./audit-events.ts";
 import { answered } from "./away.ts";
+import { CoalescedQuestions } from "./coalesced-questions.ts";
 import {
   claimDueJobs,
   graceDeadlines,
@@ -18,20 +26,30 @@ import {
   type ClockWindow,
 } from "./deadlines.ts";
 import { renewWaitingJobs } from "./deliveries.ts";
-import { lockDispatchFacts, removeHost } from "./hosts.ts";
-import { insertJob, isOwnJob, listDispatchedJobs, listEndedJobs, lockJob, lockOpenJob, saveJobState } from "./jobs.ts";
+import { lockDispatchFacts, removeHost, type Destination } from "./hosts.ts";
+import {
+  insertJobs,
+  isOwnJob,
+  listDispatchedJobs,
+  listEndedJobs,
+  lockJobs,
+  lockOpenJobs,
+  saveJobStates,
+  type NewJobState,
+} from "./jobs.ts";
 import { noteRollback } from "./quarantine.ts";
-import { findTargetVersion } from "./releases.ts";
 import type { Db } from "./schema.ts";
 import { recordAdoption } from "./version-adoption.ts";
 import {
-  closeSession,
-  holdSession,
+  closeSessions,
+  holdSessions,
   markIdentityDuplicated,
-  openSession,
+  openSessions,
   touchHosts,
   type HelloFacts,
+  type SessionKey,
 } from "./sessions.ts";
+import { SharedTransactions, type GatherClock, type RunTransaction } from "./shared-transactions.ts";
 
 /** How many due jobs one tick takes. */
 const DUE_JOBS_A_TICK = 200;
@@ -47,17 +65,20 @@ export interface UpdateStoreOptions {
 }
 
 /** Binds the questions about jobs and sessions. */
-export function createUpdateStore(db: Kysely<Db>, options: UpdateStoreOptions) {
+export function createUpdateStore(db: Kysely<Db>, options: UpdateStoreOptions & { readonly clock: GatherClock }) {
+  const transaction: RunTransaction<UpdateTransactionQuestions> = async (work) => {
+    const changedAlerts: string[] = [];
+    const result = await answered(
+      db.transaction().execute((tx) => work(bindUpdateTransaction(tx, options, changedAlerts))),
+    );
+    if (changedAlerts.length > 0) options.alertsChanged(changedAlerts);
+    return result;
+  };
+  const shared = new SharedTransactions(transaction, options.clock);
   return {
-    transaction: async <Result>(work: (tx: UpdateTransactionQuestions) => Promise<Result>): Promise<Result> => {
-      const changedAlerts: string[] = [];
-      const result = await answered(
-        db.transaction().execute((tx) => work(bindUpdateTransaction(tx, options, changedAlerts))),
-      );
-      if (changedAlerts.length > 0) options.alertsChanged(changedAlerts);
-      return result;
-    },
-    findTargetVersion: (packageName: string) => answered(findTargetVersion(db, packageName)),
+    transaction,
+    transactionOf: <Result>(hostId: HostId, work: (tx: UpdateTransactionQuestions) => Promise<Result>) =>
+      shared.run(hostId, work),
     isOwnJob: (hostId: HostId, jobId: string) => answered(isOwnJob(db, hostId, jobId as JobId)),
     listDispatched: (hostIds?: readonly HostId[]) => answered(listDispatchedJobs(db, options.replicaId, hostIds)),
     listEnded: (jobIds: readonly JobId[]) => answered(listEndedJobs(db, jobIds)),
@@ -67,14 +88,37 @@ export function createUpdateStore(db: Kysely<Db>, options: UpdateStoreOptions) {
 /** The questions about jobs and sessions inside one transaction. */
 export type UpdateTransactionQuestions = ReturnType<typeof bindUpdateTransaction>;
 
-/** Binds them. Alerts that change are added to `changedAlerts`. */
-export function bindUpdateTransaction(tx: Transaction<Db>, options: UpdateStoreOptions, changedAlerts: string[]) {
+/**
+ * Binds them. Those that are asked at one time are one statement, kind by kind in the order below: that of locks.
+ * Alerts that change are added to `changedAlerts`.
+ */
+export function bindUpdateTransaction(
+  tx: Transaction<Db>,
+  options: UpdateStoreOptions,
+  changedAlerts: string[],
+  questions = new CoalescedQuestions(),
+) {
   const { replicaId, durations } = options;
+  const openOne = questions.add((hellos: readonly HelloFacts[]) => openSessions(tx, hellos));
+  const closeOne = questions.add((keys: readonly SessionKey[]) => closeSessions(tx, keys, durations.offlineAfterMs));
+  const lockFacts = questions.add((destinations: readonly Destination[]) => lockDispatchFacts(tx, destinations));
+  const holdOne = questions.add((keys: readonly SessionKey[]) => holdSessions(tx, keys));
+  const resolveOfOne = questions.add((asked: readonly ResolvedKinds[]) => resolveAlerts(tx, asked));
+  const lockOpenOne = questions.add((hostIds: readonly HostId[]) => lockOpenJobs(tx, hostIds));
+  const lockOne = questions.add((ids: readonly JobId[]) => lockJobs(tx, ids));
+  const insertOne = questions.add((jobs: readonly NewJob[]) => insertJobs(tx, jobs, durations));
+  const saveOne = questions.add((states: readonly NewJobState[]) =>
+    saveJobStates(tx, states, durations.progressDeadlineMs),
+  );
+  const writeOne = questions.add(async (events: readonly NewAuditEvent[]) => {
+    await writeAuditEvents(tx, events);
+    return events.map(() => undefined);
+  });
   return {
-    lockDispatchFacts: (hostId: HostId, toVersion: string | undefined) => lockDispatchFacts(tx, hostId, toVersion),
-    openSession: (facts: Omit<HelloFacts, "replicaId">) => openSession(tx, { ...facts, replicaId }),
-    closeSession: (hostId: HostId, epoch: SessionEpoch) => closeSession(tx, hostId, epoch, durations.offlineAfterMs),
-    holdSession: (hostId: HostId, epoch: SessionEpoch) => holdSession(tx, hostId, epoch),
+    lockDispatchFacts: (hostId: HostId, toVersion: string | undefined) => lockFacts({ hostId, toVersion }),
+    openSession: (facts: Omit<HelloFacts, "replicaId">) => openOne({ ...facts, replicaId }),
+    closeSession: (hostId: HostId, epoch: SessionEpoch) => closeOne({ hostId, epoch }),
+    holdSession: (hostId: HostId, epoch: SessionEpoch) => holdOne({ hostId, epoch }),
     markIdentityDuplicated: (hostId: HostId) => markIdentityDuplicated(tx, hostId),
     removeHost: (hostId: HostId) => removeHost(tx, hostId),
     acknowledgeAlert: async (id: string, by: string) => {
@@ -82,19 +126,18 @@ export function bindUpdateTransaction(tx: Transaction<Db>, options: UpdateStoreO
       if (alert !== undefined) changedAlerts.push(id);
       return alert;
     },
-    insertJob: (job: NewJob) => insertJob(tx, job, durations),
-    lockOpenJob: (hostId: HostId) => lockOpenJob(tx, hostId),
-    lockJob: (jobId: string) => lockJob(tx, jobId as JobId),
-    saveJobState: (jobId: JobId, state: JobState, isProgress: boolean) =>
-      saveJobState(tx, jobId, state, isProgress ? durations.progressDeadlineMs : undefined),
+    insertJob: insertOne,
+    lockOpenJob: lockOpenOne,
+    lockJob: (jobId: string) => lockOne(jobId as JobId),
+    saveJobState: (id: JobId, state: JobState, isProgress: boolean) => saveOne({ id, state, isProgress }),
     noteRollback: (jobId: JobId) => noteRollback(tx, jobId, options.hostsToQuarantine),
     claimDueJobs: (window: ClockWindow) => claimDueJobs(tx, window, DUE_JOBS_A_TICK),
-    writeAuditEvent: (event: NewAuditEvent) => writeAuditEvent(tx, event),
+    writeAuditEvent: writeOne,
     raiseAlert: async (alert: NewAlert) => {
       changedAlerts.push(await raiseAlert(tx, alert));
     },
     resolveAlerts: async (hostId: HostId | null, kinds: readonly AlertKind[]) => {
-      changedAlerts.push(...(await resolveAlerts(tx, hostId, kinds)));
+      changedAlerts.push(...(await resolveOfOne({ hostId, kinds })));
     },
   };
 }

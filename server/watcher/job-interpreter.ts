@@ -134,7 +134,7 @@ async function runEffect(
  * took its place, that one says so again and is granted its own.
  */
 async function grantCommit(parts: InterpreterParts, staged: Job, epoch: SessionEpoch): Promise<void> {
-  const applied = await parts.store.transaction(async (tx) => {
+  const applied = await parts.store.transactionOf(staged.hostId, async (tx) => {
     if (!(await tx.holdSession(staged.hostId, epoch))) return undefined;
     const job = await tx.lockJob(staged.id);
     if (job === undefined || !isLegal(job.state.name, "committed")) return undefined;

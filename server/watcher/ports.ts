@@ -14,11 +14,18 @@ import type { NewQuarantine } from "../domain/quarantine.ts";
 /** The durable side of updates. */
 export interface UpdateStore {
   transaction<Result>(work: (tx: UpdateTransaction) => Promise<Result>): Promise<Result>;
-  findTargetVersion(packageName: string): Promise<string | undefined>;
+  /**
+   * A transaction about one host, whose commit may be shared with those of others. What is undone because of
+   * another is run again, so `work` does nothing but ask the transaction.
+   */
+  transactionOf<Result>(hostId: HostId, work: (tx: UpdateTransaction) => Promise<Result>): Promise<Result>;
   isOwnJob(hostId: HostId, jobId: string): Promise<boolean>;
 }
 
-/** Locks are taken in the order hosts, sessions, jobs. */
+/**
+ * Locks are taken in the order hosts, sessions, jobs. Questions about several hosts that are asked at one time
+ * cost no more than one.
+ */
 export interface UpdateTransaction {
   lockDispatchFacts(
     hostId: HostId,
@@ -65,6 +72,8 @@ export interface OpenedFacts {
   readonly isRotationDue: boolean;
   /** The process whose open session at another server this one took over from. */
   readonly replacedElsewhere: string | undefined;
+  /** Of the agent itself. */
+  readonly targetVersion: string | undefined;
 }
 
 /** What a Hello says about its host. */

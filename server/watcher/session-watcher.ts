@@ -7,7 +7,6 @@ import { UpdatePhase } from "../../gen/rollcall/v1/agent_pb.js";
 import type { Clock } from "../domain/clock.ts";
 import type { Durations } from "../domain/durations.ts";
 import { RefusedError, UnavailableError } from "../domain/errors.ts";
-import { AGENT_PACKAGE } from "../domain/host.ts";
 import { isDuplicated, recentReplacements, type Replacement } from "../domain/identity-duplication.ts";
 import type { HostId, SessionEpoch } from "../domain/ids.ts";
 import type { Job } from "../domain/job.ts";
@@ -17,7 +16,7 @@ import { isLegal } from "../domain/reduce-job.ts";
 import type { AgentSession, OpenedSession, SessionHandler } from "../stream/ports.ts";
 import { fromWireDetails, fromWireReason, toHelloReport } from "../wire/job-words.ts";
 import { applyJobEvent, settleJobEvent, type AppliedEvent, type InterpreterParts } from "./job-interpreter.ts";
-import type { Log, UpdateTransaction } from "./ports.ts";
+import type { Log, OpenedFacts, UpdateTransaction } from "./ports.ts";
 import { cancelUpdate, welcome } from "./server-messages.ts";
 
 /** This many messages about jobs that are not the host's own end its stream. */
@@ -79,7 +78,7 @@ export class SessionWatcher implements SessionHandler {
   async progressed(progress: UpdateProgress, session: AgentSession, epoch: SessionEpoch): Promise<void> {
     const event = toJobEvent(progress);
     if (event === undefined) return;
-    const applied = await this.#parts.store.transaction(async (tx) => {
+    const applied = await this.#parts.store.transactionOf(session.hostId, async (tx) => {
       if (!(await tx.holdSession(session.hostId, epoch))) return "void";
       const job = await tx.lockOpenJob(session.hostId);
       if (job?.id !== progress.jobId || !isLegal(job.state.name, event.name)) return "not open";
@@ -92,11 +91,13 @@ export class SessionWatcher implements SessionHandler {
 
   async closed(session: AgentSession, epoch: SessionEpoch): Promise<void> {
     this.#parts.mailboxes.remove(session);
-    const closed = await this.#parts.store.transaction((tx) => tx.closeSession(session.hostId, epoch));
+    const closed = await this.#parts.store.transactionOf(session.hostId, (tx) =>
+      tx.closeSession(session.hostId, epoch),
+    );
     if (closed) this.#parts.changes.hostChanged(session.hostId);
   }
 
-  #welcome(greeting: Greeting & { readonly targetVersion: string | undefined }, session: AgentSession): ServerMessage {
+  #welcome(greeting: Greeting, session: AgentSession): ServerMessage {
     const { serverVersion, durations, nextCredential } = this.#parts;
     return welcome({
       serverVersion,
@@ -109,17 +110,15 @@ export class SessionWatcher implements SessionHandler {
     });
   }
 
-  async #greet(hello: Hello, report: HelloReport, session: AgentSession) {
+  async #greet(hello: Hello, report: HelloReport, session: AgentSession): Promise<Greeting> {
     const { mailboxes, store } = this.#parts;
     mailboxes.beginOpening(session);
     try {
-      const targetVersion = await store.findTargetVersion(AGENT_PACKAGE);
-      const greeting = await store.transaction((tx) =>
-        greetHost(tx, hello, report, session, targetVersion, (replaced) =>
+      return await store.transactionOf(session.hostId, (tx) =>
+        greetHost(tx, hello, report, session, (replaced) =>
           this.#isDuplicated(session.hostId, replaced, session.instanceId),
         ),
       );
-      return { ...greeting, targetVersion };
     } catch (error) {
       mailboxes.remove(session);
       throw error instanceof DuplicatedError ? await this.#refuseDuplicate(session) : error;
@@ -183,12 +182,8 @@ export class SessionWatcher implements SessionHandler {
 /** Two machines take this host's session from each other. */
 class DuplicatedError extends Error {}
 
-interface Greeting {
-  readonly epoch: SessionEpoch;
-  readonly replacedElsewhere: string | undefined;
-  readonly credentialGeneration: number;
-  /** True when the credential is old, or an update was just confirmed. */
-  readonly isRotationDue: boolean;
+/** With `isRotationDue` also once an update was just confirmed. */
+interface Greeting extends OpenedFacts {
   readonly applied: AppliedEvent | undefined;
   readonly activeJobIsOpen: boolean;
 }
@@ -199,7 +194,6 @@ async function greetHost(
   hello: Hello,
   report: HelloReport,
   session: AgentSession,
-  targetVersion: string | undefined,
   isDuplicated: (replacedInstanceId: string) => boolean,
 ): Promise<Greeting> {
   const opened = await tx.openSession({
@@ -220,7 +214,7 @@ async function greetHost(
   if (opened.replacedElsewhere !== undefined && isDuplicated(opened.replacedElsewhere)) throw new DuplicatedError();
   await tx.resolveAlerts(session.hostId, [
     "host_offline",
-    ...(hello.agentVersion === targetVersion ? (["update_failed"] as const) : []),
+    ...(hello.agentVersion === opened.targetVersion ? (["update_failed"] as const) : []),
   ]);
   const open = await tx.lockOpenJob(session.hostId);
   const job = open ?? (await findLostJob(tx, report, session.hostId));

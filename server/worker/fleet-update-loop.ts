@@ -1,6 +1,6 @@
 /**
- * Carries fleet updates out: load a snapshot, plan, carry out each action in a
- * transaction that checks again, send. Level-triggered: a lost wake-up costs a
+ * Carries fleet updates out: load a snapshot, plan, carry the plan out in
+ * transactions that check again, send. Level-triggered: a lost wake-up costs a
  * second, never a host. Killed anywhere, the next process that holds the lease goes on.
  *
  * Only the holder of the lease acts, and every write names the lease's epoch, so that
@@ -11,12 +11,11 @@
 import type { Clock } from "../domain/clock.ts";
 import type { Durations } from "../domain/durations.ts";
 import { RefusedError } from "../domain/errors.ts";
-import type { FleetUpdate } from "../domain/fleet-update.ts";
 import type { FleetUpdateId } from "../domain/ids.ts";
-import type { Job } from "../domain/job.ts";
 import { planFleetUpdate, type FleetAction } from "../domain/plan-fleet-update.ts";
 import type { Log, ReachPoint } from "../watcher/ports.ts";
-import type { DispatchPort, FleetChangeSink, FleetStore, FleetTransaction } from "./ports.ts";
+import { ACTOR, endUpdate, movePlaces, type PlaceMove } from "./carry-out.ts";
+import type { DispatchPort, FleetChangeSink, FleetStore } from "./ports.ts";
 
 /** What the loop works with. */
 export interface FleetLoopParts {
@@ -29,10 +28,9 @@ export interface FleetLoopParts {
   readonly reachPoint: ReachPoint;
 }
 
-/** Whose hand it is when nobody's is. */
-const ACTOR = "rollcall";
-/** *Units*: milliseconds in which wake-ups gather. */
+/** *Units*: milliseconds in which wake-ups gather: after a quiet while, and between two rounds. */
 const GATHER_MS = 5;
+const ROUND_INTERVAL_MS = 50;
 
 /** This process may no longer act. */
 class FencedError extends Error {
@@ -50,6 +48,7 @@ export class FleetUpdateLoop implements AsyncDisposable {
   /** Another server carries fleet updates out: looking once a second is enough. */
   #isFollower = false;
   #isStopped = false;
+  #roundAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: FleetLoopParts) {
     this.#parts = parts;
@@ -63,7 +62,7 @@ export class FleetUpdateLoop implements AsyncDisposable {
   wake(): void {
     if (this.#isFollower) return;
     this.#isWoken = true;
-    if (this.#running === undefined) this.#schedule(GATHER_MS);
+    if (this.#running === undefined) this.#schedule(this.#gatherMs());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -81,13 +80,19 @@ export class FleetUpdateLoop implements AsyncDisposable {
       this.#running = this.#roundSafely().then((didAnything) => {
         this.#running = undefined;
         const isDueAgain = didAnything || this.#isWoken;
-        this.#schedule(isDueAgain ? GATHER_MS : this.#parts.durations.tickIntervalMs);
+        this.#schedule(isDueAgain ? this.#gatherMs() : this.#parts.durations.tickIntervalMs);
       });
     });
   }
 
+  #gatherMs(): number {
+    const sinceRoundMs = this.#parts.clock.monotonicMs() - this.#roundAtMs;
+    return Math.max(GATHER_MS, ROUND_INTERVAL_MS - sinceRoundMs);
+  }
+
   async #roundSafely(): Promise<boolean> {
     this.#isWoken = false;
+    this.#roundAtMs = this.#parts.clock.monotonicMs();
     try {
       return await this.round();
     } catch (error) {
@@ -110,28 +115,31 @@ export class FleetUpdateLoop implements AsyncDisposable {
     for (const id of ids) {
       const snapshot = await store.loadSnapshot(id);
       if (snapshot === undefined) continue;
-      for (const action of planFleetUpdate(snapshot)) {
+      for (const step of toSteps(planFleetUpdate(snapshot))) {
         if (this.#isStopped) return false;
-        if (await this.#carryOut(id, action, epoch)) didAnything = true;
+        if (await this.#carryOut(id, step, epoch)) didAnything = true;
       }
     }
     return didAnything;
   }
 
-  /** True when the action took effect. */
-  async #carryOut(id: FleetUpdateId, action: FleetAction, epoch: bigint): Promise<boolean> {
+  /** True when anything took effect. */
+  async #carryOut(id: FleetUpdateId, step: Step, epoch: bigint): Promise<boolean> {
     const { store, dispatch, changes, reachPoint } = this.#parts;
-    if (action.kind === "call_off") return this.#callOff(action.jobId);
+    if (step.kind === "call_off") return this.#callOff(step.jobId);
     const done = await store.transaction(async (tx) => {
       if (!(await tx.isLeaseInForce(epoch))) throw new FencedError();
       const update = await tx.lockFleetUpdate(id);
-      return update === undefined ? undefined : act(tx, update, action, dispatch);
+      if (update === undefined) return [];
+      return step.kind === "move" ? movePlaces(tx, update, step.moves, dispatch) : endUpdate(tx, update, step);
     });
-    if (done === undefined) return false;
-    reachPoint(`fleet:${action.kind}:stored`);
+    if (done.length === 0) return false;
+    for (const { action } of done) reachPoint(`fleet:${action}:stored`);
     changes.fleetUpdateChanged(id);
-    if (done.job !== undefined) await dispatch.send(done.job);
-    reachPoint(`fleet:${action.kind}:sent`);
+    for (const { action, job } of done) {
+      if (job !== undefined) await dispatch.send(job);
+      reachPoint(`fleet:${action}:sent`);
+    }
     return true;
   }
 
@@ -147,89 +155,25 @@ export class FleetUpdateLoop implements AsyncDisposable {
   }
 }
 
-interface Done {
-  readonly job?: Job;
-}
+/** What one transaction carries out, or one call-off. */
+type Step =
+  | (FleetAction & { kind: "call_off" | "halt" | "complete" })
+  | { readonly kind: "move"; readonly moves: readonly PlaceMove[] };
 
-/** Carries one action out under the fleet update's lock. *Shape*: `undefined` when it no longer applies. */
-async function act(
-  tx: FleetTransaction,
-  update: FleetUpdate,
-  action: Exclude<FleetAction, { kind: "call_off" }>,
-  dispatch: DispatchPort,
-): Promise<Done | undefined> {
-  if (action.kind === "settle") {
-    const { hostId, state, reason } = action;
-    return (await tx.moveHost(update.id, hostId, "updating", { state, reason })) ? {} : undefined;
-  }
-  if (update.state !== "running") return undefined;
-  switch (action.kind) {
-    case "skip":
-      return (await tx.moveHost(update.id, action.hostId, "pending", { state: "skipped", reason: action.reason }))
-        ? {}
-        : undefined;
-    case "refuse":
-      return (await tx.moveHost(update.id, action.hostId, "pending", { state: "failed", reason: action.reason }))
-        ? {}
-        : undefined;
-    case "dispatch":
-      return dispatchHost(tx, update, action.hostId, dispatch);
-    case "halt":
-      await tx.endFleetUpdate(update.id, { state: "halted", halt: action.halt });
-      await tx.raiseAlert({
-        kind: "fleet_update_halted",
-        hostId: null,
-        fleetUpdateId: update.id,
-        reason: action.halt.reason,
-      });
-      await tx.writeAuditEvent({
-        actor: ACTOR,
-        action: "fleet.update_halted",
-        hostId: action.halt.hostId,
-        fleetUpdateId: update.id,
-        cause: `halted at this host: ${action.halt.reason}`,
-        details: { reason: action.halt.reason },
-      });
-      return {};
-    case "complete":
-      await tx.endFleetUpdate(update.id, { state: "completed" });
-      await tx.resolveAlerts(null, ["fleet_update_halted"]);
-      await tx.writeAuditEvent({
-        actor: ACTOR,
-        action: "fleet.update_completed",
-        fleetUpdateId: update.id,
-        cause: "every host was settled",
-      });
-      return {};
-  }
-}
+/** Moves of hosts in one transaction: what it costs is shared, and yet nobody waits long for its locks. */
+const MOVES_AT_ONCE = 100;
 
-async function dispatchHost(
-  tx: FleetTransaction,
-  update: FleetUpdate,
-  hostId: (FleetAction & { kind: "dispatch" })["hostId"],
-  dispatch: DispatchPort,
-): Promise<Done | undefined> {
-  if ((await tx.countUpdating(update.id)) >= update.policy.maxInFlight) return undefined;
-  try {
-    const job = await dispatch.write(tx, {
-      hostId,
-      requestedBy: update.startedBy,
-      ignoreQuarantine: false,
-      fleetUpdateId: update.id,
-      toVersion: update.toVersion,
-    });
-    const moved = await tx.moveHost(update.id, hostId, "pending", {
-      state: "updating",
-      jobId: job.id,
-      fromVersion: job.fromVersion,
-    });
-    // Undoes the job that was just written.
-    if (!moved) throw new RefusedError("fleet_update_ended", "The host is no longer pending.");
-    return { job };
-  } catch (error) {
-    // What stands against it since the snapshot is planned for in the next round.
-    if (error instanceof RefusedError && error.reason !== "fleet_update_ended") return undefined;
-    throw error;
+/** A plan's moves of hosts come before whatever ends it. */
+function toSteps(actions: readonly FleetAction[]): readonly Step[] {
+  const moves: PlaceMove[] = [];
+  const others: Step[] = [];
+  for (const action of actions) {
+    if (action.kind === "call_off" || action.kind === "halt" || action.kind === "complete") others.push(action);
+    else moves.push(action);
   }
+  const steps: Step[] = [];
+  for (let from = 0; from < moves.length; from += MOVES_AT_ONCE) {
+    steps.push({ kind: "move", moves: moves.slice(from, from + MOVES_AT_ONCE) });
+  }
+  return [...steps, ...others];
 }

@@ -44,6 +44,8 @@ export interface FleetTransaction extends UpdateTransaction {
   }): Promise<FleetUpdate>;
   lockFleetUpdate(id: FleetUpdateId): Promise<FleetUpdate | undefined>;
   countUpdating(id: FleetUpdateId): Promise<number>;
+  /** Which of these hosts are still pending. */
+  listPending(id: FleetUpdateId, hostIds: readonly HostId[]): Promise<ReadonlySet<HostId>>;
   endFleetUpdate(
     id: FleetUpdateId,
     end: { readonly state: "completed" | "cancelled" } | { readonly state: "halted"; readonly halt: Halt },

@@ -37,6 +37,10 @@ export function fleetQuestions(db: MemoryDatabase, replicaId: ReplicaId, notes: 
     insertFleetUpdate: async (update) => insertFleetUpdate(db, update),
     lockFleetUpdate: async (id) => db.read("fleets", id)?.update,
     countUpdating: async (id) => findFleet(db, id).places.filter(({ state }) => state === "updating").length,
+    listPending: async (id, hostIds) => {
+      const pending = findFleet(db, id).places.filter(({ state }) => state === "pending");
+      return new Set(pending.map(({ hostId }) => hostId).filter((hostId) => hostIds.includes(hostId)));
+    },
     endFleetUpdate: async (id, end) => {
       const row = findFleet(db, id);
       if (row.update.state !== "running") throw new Error("no running fleet update to end");
@@ -117,7 +121,9 @@ export function loadSnapshot(db: MemoryDatabase, id: FleetUpdateId, lookAhead: n
   if (row === undefined) return undefined;
   const { update, places } = row;
   const limit = update.policy.maxInFlight + lookAhead;
-  const updating = places.filter(({ state }) => state === "updating");
+  const inFlight = places.filter(({ state }) => state === "updating");
+  const hasEnded = ({ jobId }: PlaceRow): boolean => db.read("jobs", jobId ?? "")?.job.endedAt != null;
+  const updating = update.state === "running" ? inFlight.filter(hasEnded) : inFlight;
   const pending = places.filter(({ state }) => state === "pending");
   const failed = places.filter(({ state }) => state === "failed").sort((a, b) => b.changedOrder - a.changedOrder);
   const [last] = failed;
@@ -127,6 +133,7 @@ export function loadSnapshot(db: MemoryDatabase, id: FleetUpdateId, lookAhead: n
     failures: failed.length,
     lastFailure: last && { hostId: last.hostId, reason: last.reason ?? "" },
     hosts: [...updating, ...pending.slice(0, limit)].map((place) => plannedHost(db, place, update.toVersion)),
+    underWay: inFlight.length - updating.length,
     hasMorePending: pending.length > limit,
   };
 }

@@ -1,6 +1,7 @@
 /** The store as one server process sees it: the same ports as the real one, over the database in memory. */
 import type { Durations } from "../../server/domain/durations.ts";
 import type { ReplicaId } from "../../server/domain/ids.ts";
+import { SharedTransactions, type GatherClock } from "../../server/store/shared-transactions.ts";
 import type { DeadlineStore, UpdateStore } from "../../server/watcher/ports.ts";
 import type { FleetStore } from "../../server/worker/ports.ts";
 import type { MemoryDatabase } from "./memory-database.ts";
@@ -23,17 +24,20 @@ interface StoreOptions {
   readonly durations: Durations;
   readonly lookAhead: number;
   readonly call: Call;
+  readonly clock: GatherClock;
 }
 
 /** Binds the questions to one process. */
 export function createMemoryStore(options: StoreOptions): StorePorts {
-  const { db, replicaId, durations, lookAhead, call } = options;
+  const { db, replicaId, durations, lookAhead, call, clock } = options;
+  const transaction: UpdateStore["transaction"] = (work) =>
+    call(() => db.transaction(replicaId, (notes) => work(updateQuestions(db, replicaId, durations, notes))));
+  const shared = new SharedTransactions(transaction, clock);
   const change = (work: () => void): Promise<void> => call(() => db.transaction(replicaId, work));
   return {
     updates: {
-      transaction: (work) =>
-        call(() => db.transaction(replicaId, (notes) => work(updateQuestions(db, replicaId, durations, notes)))),
-      findTargetVersion: () => call(() => db.targetVersion),
+      transaction,
+      transactionOf: (hostId, work) => shared.run(hostId, work),
       isOwnJob: (hostId, jobId) => call(() => db.read("jobs", jobId)?.job.hostId === hostId),
     },
     fleets: {

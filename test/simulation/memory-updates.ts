@@ -94,7 +94,8 @@ function openSession(db: MemoryDatabase, replicaId: ReplicaId, facts: SessionFac
   db.write("hosts", host.id, { ...host, hostname, os, arch, agentVersion, offlineAtMs: null });
   const epoch = db.nextEpoch();
   db.write("sessions", host.id, { replicaId, epoch, isOpen: true });
-  return { epoch, credentialGeneration: 1, isRotationDue: false, replacedElsewhere: undefined };
+  const { targetVersion } = db;
+  return { epoch, credentialGeneration: 1, isRotationDue: false, replacedElsewhere: undefined, targetVersion };
 }
 
 function closeSession(db: MemoryDatabase, hostId: HostId, epoch: SessionEpoch, durations: Durations): boolean {

@@ -25,7 +25,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
         ...parts,
         updates: {
           ...parts.updates,
-          transaction: (work) => parts.updates.transaction((tx) => work(forgetEpoch(tx))),
+          transactionOf: (hostId, work) => parts.updates.transactionOf(hostId, (tx) => work(forgetEpoch(tx))),
         },
       }),
     },

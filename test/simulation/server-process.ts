@@ -68,12 +68,12 @@ export class ServerProcess {
     const { durations } = world;
     const { db, lookAhead } = world;
     const call = <Result>(work: () => Result | Promise<Result>) => this.#call(work);
-    const store = createMemoryStore({ db, replicaId, durations, lookAhead, call });
     const clock: Clock = {
       now: () => new Date(world.time.nowMs),
       monotonicMs: () => world.time.nowMs,
       schedule: (delayMs, callback) => world.time.after(delayMs, () => this.run(callback)),
     };
+    const store = createMemoryStore({ db, replicaId, durations, lookAhead, call, clock });
     const { updates, fleets, deadlines, fleetClock } = world.sabotage({ ...store, fleetClock: clock });
     const log = (level: "info" | "warn" | "error", event: string, fields: Readonly<Record<string, unknown>> = {}) => {
       if (level === "error") world.noteFailure(`${event}: ${String(fields["error"])}`);

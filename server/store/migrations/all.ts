@@ -8,6 +8,7 @@ import * as auditSeals from "./0006-audit-seals.ts";
 import * as quarantine from "./0007-quarantine.ts";
 import * as installRevisions from "./0008-install-revisions.ts";
 import * as replicaLeases from "./0009-replica-leases.ts";
+import * as fleetUpdateTurns from "./0010-fleet-update-turns.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -20,4 +21,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0007-quarantine": quarantine,
   "0008-install-revisions": installRevisions,
   "0009-replica-leases": replicaLeases,
+  "0010-fleet-update-turns": fleetUpdateTurns,
 };

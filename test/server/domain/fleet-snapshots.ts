@@ -27,7 +27,7 @@ export function updating(index: number, state: JobState): PlannedHost {
 
 /** A fleet update that runs. */
 export function running(hosts: readonly PlannedHost[], facts: Partial<FleetSnapshot> = {}): FleetSnapshot {
-  const none = { failures: 0, lastFailure: undefined, hasMorePending: false };
+  const none = { failures: 0, lastFailure: undefined, underWay: 0, hasMorePending: false };
   return { state: "running", policy: ONE_BY_ONE, ...none, hosts, ...facts };
 }
 

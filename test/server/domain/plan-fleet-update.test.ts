@@ -43,6 +43,12 @@ const CASES: readonly [fact: string, snapshot: FleetSnapshot, plan: readonly Fle
   ],
   ["nothing is sent while a host is updating", running([updating(0, { name: "staged" }), pending(1)]), []],
   [
+    "nothing is sent, and nothing ends, while a host that is left out is under way",
+    running([pending(1)], { underWay: 1 }),
+    [],
+  ],
+  ["an update whose last host is under way and left out does not end", running([], { underWay: 1 }), []],
+  [
     "a host whose job succeeded is settled and the next one follows",
     running([updating(0, { name: "succeeded" }), pending(1)]),
     [settle(0, "succeeded", null), dispatch(1)],

@@ -6,7 +6,7 @@ import { Refusal_Reason } from "../../../gen/rollcall/v1/model_pb.js";
 import { DEFAULT_DURATIONS } from "../../../server/domain/durations.ts";
 import type { HostId, JobId } from "../../../server/domain/ids.ts";
 import { lockDispatchFacts } from "../../../server/store/hosts.ts";
-import { insertJob } from "../../../server/store/jobs.ts";
+import { insertJobs } from "../../../server/store/jobs.ts";
 import { findOpenSockets } from "../../agent/open-sockets.ts";
 import { NEW_VERSION, OLD_VERSION, startControlPlane, type ControlPlane } from "../../support/control-plane.ts";
 import { refusalOf } from "../../support/refusal-of.ts";
@@ -127,7 +127,7 @@ test("a removal waits for a job that is just being written, and then sees it", a
   };
   const removal = await db.transaction().execute(async (tx) => {
     const hostId = host.hostId as HostId;
-    const facts = await lockDispatchFacts(tx, hostId, "3.0.0");
+    const [facts] = await lockDispatchFacts(tx, [{ hostId, toVersion: "3.0.0" }]);
     const refused = refusalFor("3.0.0");
     await expect.poll(isWaiting).toBe(true);
     const job = {
@@ -142,7 +142,7 @@ test("a removal waits for a job that is just being written, and then sees it", a
       fleetUpdateId: null,
       requestedBy: "test",
     };
-    await insertJob(tx, job, DEFAULT_DURATIONS);
+    await insertJobs(tx, [job], DEFAULT_DURATIONS);
     return { refused };
   });
   expect(await removal.refused).toMatchObject({ reason: Refusal_Reason.RELEASE_IN_USE });

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import type { HostId, JobId } from "../../../server/domain/ids.ts";
 import { absorbClockJump, graceDeadlines } from "../../../server/store/deadlines.ts";
 import { findHosts, insertHost } from "../../../server/store/hosts.ts";
-import { insertJob, saveJobState } from "../../../server/store/jobs.ts";
+import { insertJobs, saveJobStates } from "../../../server/store/jobs.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/test-database.ts";
 
 const TIMES = { progressDeadlineMs: 1_000, greatestJobAgeMs: 60_000 };
@@ -22,7 +22,7 @@ async function addJob({ db }: TestDatabase): Promise<JobId> {
     manifestSha256: new Uint8Array(32),
     artifactSha256: "ab".repeat(32),
   };
-  await insertJob(db, { ...job, ignoreQuarantine: false, fleetUpdateId: null, requestedBy: "test" }, TIMES);
+  await insertJobs(db, [{ ...job, ignoreQuarantine: false, fleetUpdateId: null, requestedBy: "test" }], TIMES);
   return id;
 }
 
@@ -36,7 +36,8 @@ async function leftMs({ db }: TestDatabase, id: JobId): Promise<number> {
 test("grace is longer for a job that its host may not have heard of, and takes nothing from anybody", async () => {
   await using database = await createTestDatabase();
   const [dispatched, staged] = [await addJob(database), await addJob(database)];
-  await database.db.transaction().execute((tx) => saveJobState(tx, staged, { name: "staged" }, 1_000));
+  const toStaged = { id: staged, state: { name: "staged" }, isProgress: true } as const;
+  await database.db.transaction().execute((tx) => saveJobStates(tx, [toStaged], 1_000));
   await graceDeadlines(database.db, { openMs: 30_000, dispatchedMs: 105_000 });
   expect(await leftMs(database, dispatched)).toBeGreaterThan(100_000);
   expect(await leftMs(database, staged)).toBeLessThanOrEqual(30_000);

@@ -5,7 +5,7 @@ import type { HostId, JobId } from "../../../server/domain/ids.ts";
 import type { JobState } from "../../../server/domain/job-state.ts";
 import { addDelivered, renewWaitingJobs, sumDeliveries } from "../../../server/store/deliveries.ts";
 import { insertHost } from "../../../server/store/hosts.ts";
-import { findJob, insertJob, lockJob, saveJobState } from "../../../server/store/jobs.ts";
+import { findJob, insertJobs, lockJobs, saveJobStates } from "../../../server/store/jobs.ts";
 import { insertRelease } from "../../../server/store/releases.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/test-database.ts";
 
@@ -18,24 +18,26 @@ async function addJob(database: TestDatabase, state: JobState, leftMs = 1_000, a
   const hostId = randomUUID() as HostId;
   const id = randomUUID() as JobId;
   await insertHost(db, { id: hostId, hostname: "h", os: "linux", arch: "x64" });
-  await insertJob(
-    db,
-    {
-      id,
-      hostId,
-      package: "rollcall-agent",
-      fromVersion: "1",
-      toVersion: "2",
-      manifestSha256: new Uint8Array(32),
-      artifactSha256: "ab".repeat(32),
-      ignoreQuarantine: false,
-      fleetUpdateId: null,
-      requestedBy: "test",
-    },
-    { progressDeadlineMs: leftMs, greatestJobAgeMs: ageLeftMs },
-  );
-  if (state.name !== "dispatched") await db.transaction().execute((tx) => saveJobState(tx, id, state, undefined));
+  const job = {
+    id,
+    hostId,
+    package: "rollcall-agent",
+    fromVersion: "1",
+    toVersion: "2",
+    manifestSha256: new Uint8Array(32),
+    artifactSha256: "ab".repeat(32),
+    ignoreQuarantine: false,
+    fleetUpdateId: null,
+    requestedBy: "test",
+  };
+  await insertJobs(db, [job], { progressDeadlineMs: leftMs, greatestJobAgeMs: ageLeftMs });
+  if (state.name !== "dispatched") await saveState(db, id, state);
   return id;
+}
+
+/** Without giving it time. */
+async function saveState(db: TestDatabase["db"], id: JobId, state: JobState): Promise<void> {
+  await db.transaction().execute((tx) => saveJobStates(tx, [{ id, state, isProgress: false }], 0));
 }
 
 async function addRelease({ db }: TestDatabase): Promise<void> {
@@ -103,7 +105,7 @@ test("renewing waits for no job that is being changed", async () => {
   await using database = await createTestDatabase();
   const [locked, free] = [await addJob(database, DOWNLOADING), await addJob(database, DOWNLOADING)];
   await database.db.transaction().execute(async (tx) => {
-    await lockJob(tx, locked);
+    await lockJobs(tx, [locked]);
     await renewWaitingJobs(database.db, [locked, free], PROGRESS_DEADLINE_MS);
     expect(await leftMs(database, free)).toBeGreaterThan(60_000);
   });
@@ -119,7 +121,7 @@ test("what is saved is reckoned by the release's size when the job is staged, an
   await addDelivered(db, id, 150_000);
   await addDelivered(db, id, 50_000);
   expect(await findJob(db, id)).toMatchObject({ bytesDelivered: 200_000, bytesSaved: 0 });
-  await db.transaction().execute((tx) => saveJobState(tx, id, { name: "staged" }, undefined));
+  await saveState(db, id, { name: "staged" });
   expect(await findJob(db, id)).toMatchObject({ bytesDelivered: 200_000, bytesSaved: SIZE - 200_000 });
   await addDelivered(db, id, 10_000);
   expect(await findJob(db, id)).toMatchObject({ bytesDelivered: 210_000, bytesSaved: SIZE - 210_000 });

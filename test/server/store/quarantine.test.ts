@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { DEFAULT_DURATIONS } from "../../../server/domain/durations.ts";
 import type { HostId, JobId } from "../../../server/domain/ids.ts";
 import { insertHost } from "../../../server/store/hosts.ts";
-import { insertJob, saveJobState } from "../../../server/store/jobs.ts";
+import { insertJobs, saveJobStates } from "../../../server/store/jobs.ts";
 import { liftQuarantine, noteRollback } from "../../../server/store/quarantine.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/test-database.ts";
 
@@ -17,8 +17,9 @@ async function addCommittedJob({ db }: TestDatabase): Promise<JobId> {
   await insertHost(db, { id: hostId, hostname: "h", os: "linux", arch: "x64" });
   const versions = { fromVersion: "1", toVersion: "2", manifestSha256: new Uint8Array(32), artifactSha256: SHA256 };
   const facts = { package: "rollcall-agent", ignoreQuarantine: false, fleetUpdateId: null, requestedBy: "test" };
-  await insertJob(db, { id, hostId, ...versions, ...facts }, DEFAULT_DURATIONS);
-  await db.transaction().execute((tx) => saveJobState(tx, id, { name: "restarting" }, undefined));
+  await insertJobs(db, [{ id, hostId, ...versions, ...facts }], DEFAULT_DURATIONS);
+  const restarting = { id, state: { name: "restarting" }, isProgress: false } as const;
+  await db.transaction().execute((tx) => saveJobStates(tx, [restarting], 0));
   return id;
 }
 
