@@ -33,7 +33,6 @@ import { NoticeBoard } from "./replicas/notice-board.ts";
 import { loadCredentialKey, loadReplicaId } from "./secrets.ts";
 import { createApiReader } from "./store/api-reader.ts";
 import { createAuditSealStore } from "./store/audit-seals.ts";
-import { createDeliveryStore } from "./store/delivery-store.ts";
 import { createIdentityStore } from "./store/identity-store.ts";
 import { createFleetStore } from "./store/fleet-store.ts";
 import { createReleaseStore } from "./store/release-store.ts";
@@ -112,9 +111,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const catalog = new ReleaseCatalog({ store: releaseStore, folders, serverVersion: version, log });
   const importer = new ReleaseImporter({ store: releaseStore, folders, rootKeysPath: config.rootKeysPath, log });
   const alertsChanged = (ids: readonly string[]): void => changes.alertsChanged(ids);
-  const identities = new HostIdentities(createIdentityStore(db, alertsChanged), credentialKey, random, (hostId) =>
-    changes.hostChanged(hostId),
-  );
+  const identities = new HostIdentities(createIdentityStore(db, alertsChanged), credentialKey, random, {
+    hostChanged: (hostId) => changes.hostChanged(hostId),
+    generationAccepted: (hostId) => board.tell("credential", hostId),
+  });
+  const { generations } = identities;
+  for (const topic of ["credential", "host_removed"] as const)
+    board.hear(topic, (ids) => generations.forget(ids as readonly HostId[]));
+  board.onLapse(() => generations.forgetAll());
   const storeOptions = { replicaId, durations, hostsToQuarantine: config.hostsToQuarantine, alertsChanged };
   const reachPoint = createReachPoint(config.faultPoint);
   const wakeFleetLoop = (): void => {
@@ -196,7 +200,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     deliveries: catalog,
     blocks,
     turns,
-    accounts: metrics.meterDeliveries(createDeliveryStore(db)),
+    accounts: metrics.meterDeliveries(updateStore),
     clock,
     random,
     log: streamLog,
@@ -226,6 +230,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     agentAddresses: (webHostname) => agentAddresses(config, agents.address.port, webHostname, hostname()),
   });
   const disconnect = (hostId: HostId, reason: Error): void => {
+    generations.forget([hostId]);
     agents.disconnect(hostId, reason);
     board.tell("host_removed", hostId);
   };

@@ -7,6 +7,7 @@ import type { EnrollmentToken } from "../domain/enrollment-token.ts";
 import type { HostId } from "../domain/ids.ts";
 import type { CredentialVerifier, Enrollment, HostIdentity } from "../stream/ports.ts";
 import { deriveCredential, readCredential } from "./host-credential.ts";
+import { KnownGenerations } from "./known-generations.ts";
 import type { IdentityStore } from "./ports.ts";
 
 const TOKEN_PREFIX = "rc_enroll_";
@@ -27,27 +28,43 @@ export interface TokenRequest {
   readonly createdBy: string;
 }
 
+/** Told what changed, after it was stored. */
+export interface IdentityChanges {
+  hostChanged(hostId: HostId): void;
+  /** A newer generation of this host's credential is in use. */
+  generationAccepted(hostId: HostId): void;
+}
+
 export class HostIdentities implements CredentialVerifier, Enrollment {
   readonly #store: IdentityStore;
   readonly #key: Uint8Array;
   readonly #random: Random;
-  readonly #hostChanged: (hostId: HostId) => void;
+  readonly #changes: IdentityChanges;
+  /** Who changes or hears of a credential's generation forgets it here. */
+  readonly generations: KnownGenerations;
 
-  constructor(store: IdentityStore, key: Uint8Array, random: Random, hostChanged: (hostId: HostId) => void) {
+  constructor(store: IdentityStore, key: Uint8Array, random: Random, changes: IdentityChanges) {
     this.#store = store;
     this.#key = key;
     this.#random = random;
-    this.#hostChanged = hostChanged;
+    this.#changes = changes;
+    this.generations = new KnownGenerations((hostId) => store.findCredentialGeneration(hostId));
   }
 
   async verify(bearer: string): Promise<HostIdentity> {
     const claim = readCredential(this.#key, bearer);
-    const lowest = claim && (await this.#store.findCredentialGeneration(claim.hostId));
+    const lowest = claim && (await this.generations.find(claim.hostId));
     if (claim === undefined || lowest === undefined) throw refused();
     if (claim.generation < lowest) await this.#refuseOldGeneration(claim.hostId);
     // Also one that a database restored from a backup does not know yet: its HMAC is ours.
-    if (claim.generation > lowest) await this.#store.acceptGeneration(claim.hostId, claim.generation);
+    if (claim.generation > lowest) await this.#acceptGeneration(claim);
     return claim;
+  }
+
+  async #acceptGeneration({ hostId, generation }: HostIdentity): Promise<void> {
+    await this.#store.acceptGeneration(hostId, generation);
+    this.generations.forget([hostId]);
+    this.#changes.generationAccepted(hostId);
   }
 
   /** The credential that follows one of this generation. Valid from its first use on, and the last one until then. */
@@ -61,7 +78,7 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
       await tx.markIdentityDuplicated(hostId);
       await tx.raiseAlert({ kind: "duplicate_identity", hostId, reason: "an older credential was used" });
     });
-    this.#hostChanged(hostId);
+    this.#changes.hostChanged(hostId);
     throw refused();
   }
 
@@ -81,7 +98,7 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
         details: { hostname: request.hostname, token_id: tokenId },
       });
     });
-    this.#hostChanged(hostId);
+    this.#changes.hostChanged(hostId);
     return { hostId, credential: deriveCredential(this.#key, { hostId, generation: 1 }) };
   }
 

@@ -24,8 +24,8 @@ export function createDeliveryMetrics(registry: Registry) {
   return {
     /** The accounts, with what is written down there counted. */
     meterDeliveries: (accounts: DeliveryAccounts): DeliveryAccounts => ({
-      async addDelivered(jobId, delivered) {
-        await accounts.addDelivered(jobId, delivered);
+      async addDelivered(hostId, jobId, delivered) {
+        await accounts.addDelivered(hostId, jobId, delivered);
         bytes.inc(delivered);
       },
     }),

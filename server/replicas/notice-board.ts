@@ -29,6 +29,8 @@ export type Topic =
   | "session"
   /** A host that was removed. */
   | "host_removed"
+  /** A host of whose credential a newer generation is in use. */
+  | "credential"
   /** Somebody's rights were taken away. */
   | "rights"
   /** A fleet update has work for whoever carries it out. */

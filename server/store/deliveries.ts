@@ -6,19 +6,25 @@ import type { Db } from "./schema.ts";
 
 type Executor = Kysely<Db> | Transaction<Db>;
 
+/** Bytes that were sent for a job. */
+export interface Delivered {
+  readonly jobId: JobId;
+  readonly bytes: number;
+}
+
 /**
- * Adds bytes that were sent for a job. What was already counted as saved is so much
+ * Adds bytes that were sent, a job at most once. What was already counted as saved is so much
  * less: this may come after the job was staged.
  */
-export async function addDelivered(db: Executor, id: JobId, bytes: number): Promise<void> {
-  await db
-    .updateTable("jobs")
-    .set({
-      bytes_delivered: sql<bigint>`bytes_delivered + ${bytes}`,
-      bytes_saved: sql<bigint>`greatest(0, bytes_saved - ${bytes})`,
-    })
-    .where("id", "=", id)
-    .execute();
+export async function addDelivered(db: Executor, delivered: readonly Delivered[]): Promise<void> {
+  await sql`
+    update jobs set bytes_delivered = bytes_delivered + sent.bytes, bytes_saved = greatest(0, bytes_saved - sent.bytes)
+    from unnest(
+      ${delivered.map(({ jobId }) => jobId)}::uuid[],
+      ${delivered.map(({ bytes }) => bytes)}::bigint[]
+    ) as sent (id, bytes)
+    where jobs.id = sent.id
+  `.execute(db);
 }
 
 /** What was delivered and saved since the fleet began. */

@@ -34,15 +34,23 @@ export async function insertHost(
     .execute();
 }
 
-/** The lowest credential generation that is accepted of a host, or `undefined` when it is unknown or removed. */
-export async function findCredentialGeneration(db: Executor, hostId: HostId): Promise<number | undefined> {
-  const host = await db
+/**
+ * The lowest credential generations that are accepted of these hosts.
+ *
+ * *Shape*: for each, in order; `undefined` for one that is unknown or removed.
+ */
+export async function findCredentialGenerations(
+  db: Executor,
+  hostIds: readonly HostId[],
+): Promise<readonly (number | undefined)[]> {
+  const rows = await db
     .selectFrom("hosts")
-    .select("credential_generation")
-    .where("id", "=", hostId)
+    .select(["id", "credential_generation"])
+    .where("id", "=", sql<HostId>`any(${hostIds}::uuid[])`)
     .where("removed_at", "is", null)
-    .executeTakeFirst();
-  return host?.credential_generation;
+    .execute();
+  const found = new Map(rows.map((row) => [row.id, row.credential_generation]));
+  return hostIds.map((hostId) => found.get(hostId));
 }
 
 function hostQuery(db: Executor) {

@@ -6,6 +6,7 @@ import type { HostId } from "../domain/ids.ts";
 import { raiseAlert } from "./alerts.ts";
 import { writeAuditEvent } from "./audit-events.ts";
 import { answered } from "./away.ts";
+import { CoalescedQuestions } from "./coalesced-questions.ts";
 import {
   insertEnrollmentToken,
   isUsableToken,
@@ -13,14 +14,18 @@ import {
   useEnrollmentToken,
   type NewEnrollmentToken,
 } from "./enrollment-tokens.ts";
-import { acceptGeneration, findCredentialGeneration, insertHost } from "./hosts.ts";
+import { acceptGeneration, findCredentialGenerations, insertHost } from "./hosts.ts";
 import type { Db } from "./schema.ts";
 import { markIdentityDuplicated } from "./sessions.ts";
 
 /** Binds the questions about credentials and tokens. `alertsChanged` is told once a transaction is committed. */
 export function createIdentityStore(db: Kysely<Db>, alertsChanged: (ids: readonly string[]) => void) {
+  // While one question is out, those that come meanwhile gather into the next.
+  const questions = new CoalescedQuestions();
   return {
-    findCredentialGeneration: (hostId: HostId) => answered(findCredentialGeneration(db, hostId)),
+    findCredentialGeneration: questions.add((hostIds: readonly HostId[]) =>
+      answered(findCredentialGenerations(db, hostIds)),
+    ),
     acceptGeneration: (hostId: HostId, generation: number) => answered(acceptGeneration(db, hostId, generation)),
     isUsableToken: (tokenSha256: Uint8Array) => answered(isUsableToken(db, tokenSha256)),
     async transaction<Result>(work: (tx: ReturnType<typeof bindTransaction>) => Promise<Result>): Promise<Result> {

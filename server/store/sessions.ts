@@ -16,6 +16,8 @@ export interface HelloFacts {
   readonly hostId: HostId;
   readonly replicaId: ReplicaId;
   readonly instanceId: string;
+  /** Of the credential that it showed. */
+  readonly credentialGeneration: number;
   readonly hostname: string;
   readonly os: string;
   readonly arch: string;
@@ -44,7 +46,8 @@ const CREDENTIAL_LIFE_DAYS = 30;
 /**
  * Opens sessions, which voids every older one of their hosts, and stores what each Hello said. One a host.
  *
- * *Shape*: an answer for each, in order; `undefined` when the host does not exist or was removed.
+ * *Shape*: an answer for each, in order; `undefined` when the host does not exist or was removed, or
+ * when a newer generation of its credential is in use: who let it in may not have heard of that yet.
  */
 export async function openSessions(
   tx: Transaction<Db>,
@@ -63,9 +66,10 @@ export async function openSessions(
         ${hellos.map((hello) => hello.installRevision)}::integer[],
         ${hellos.map((hello) => JSON.stringify(hello.packages))}::jsonb[],
         ${hellos.map((hello) => hello.sequenceFloor)}::bigint[],
-        ${hellos.map((hello) => hello.keysSequence)}::bigint[]
+        ${hellos.map((hello) => hello.keysSequence)}::bigint[],
+        ${hellos.map((hello) => hello.credentialGeneration)}::integer[]
       ) as said (host_id, replica_id, instance_id, hostname, os, arch, agent_version, install_revision, packages,
-        sequence_floor, keys_sequence)
+        sequence_floor, keys_sequence, generation)
     ), locked as (
       select id from hosts where id in (select host_id from said) and removed_at is null
       order by id for no key update
@@ -77,7 +81,7 @@ export async function openSessions(
         install_revision = said.install_revision, packages = said.packages, sequence_floor = said.sequence_floor,
         keys_sequence = said.keys_sequence, last_seen_at = clock_timestamp(), offline_at = null
       from locked join said on said.host_id = locked.id left join former on former.host_id = locked.id
-      where hosts.id = locked.id
+      where hosts.id = locked.id and hosts.credential_generation <= said.generation
       returning hosts.id, credential_generation, said.replica_id, said.instance_id,
         credential_rotated_at < clock_timestamp() - make_interval(days => ${CREDENTIAL_LIFE_DAYS}::integer) as is_due,
         case when former.replica_id <> said.replica_id and former.closed_at is null then former.instance_id end

@@ -25,7 +25,7 @@ import {
   absorbClockJump,
   type ClockWindow,
 } from "./deadlines.ts";
-import { renewWaitingJobs } from "./deliveries.ts";
+import { addDelivered, renewWaitingJobs, type Delivered } from "./deliveries.ts";
 import { lockDispatchFacts, removeHost, type Destination } from "./hosts.ts";
 import {
   insertJobs,
@@ -79,6 +79,8 @@ export function createUpdateStore(db: Kysely<Db>, options: UpdateStoreOptions & 
     transaction,
     transactionOf: <Result>(hostId: HostId, work: (tx: UpdateTransactionQuestions) => Promise<Result>) =>
       shared.run(hostId, work),
+    addDelivered: (hostId: HostId, jobId: string, bytes: number) =>
+      shared.run(hostId, (tx) => tx.addDelivered(jobId as JobId, bytes)),
     isOwnJob: (hostId: HostId, jobId: string) => answered(isOwnJob(db, hostId, jobId as JobId)),
     listDispatched: (hostIds?: readonly HostId[]) => answered(listDispatchedJobs(db, options.replicaId, hostIds)),
     listEnded: (jobIds: readonly JobId[]) => answered(listEndedJobs(db, jobIds)),
@@ -110,6 +112,10 @@ export function bindUpdateTransaction(
   const saveOne = questions.add((states: readonly NewJobState[]) =>
     saveJobStates(tx, states, durations.progressDeadlineMs),
   );
+  const deliverOne = questions.add(async (delivered: readonly Delivered[]) => {
+    await addDelivered(tx, delivered);
+    return delivered.map(() => undefined);
+  });
   const writeOne = questions.add(async (events: readonly NewAuditEvent[]) => {
     await writeAuditEvents(tx, events);
     return events.map(() => undefined);
@@ -130,6 +136,7 @@ export function bindUpdateTransaction(
     lockOpenJob: lockOpenOne,
     lockJob: (jobId: string) => lockOne(jobId as JobId),
     saveJobState: (id: JobId, state: JobState, isProgress: boolean) => saveOne({ id, state, isProgress }),
+    addDelivered: (jobId: JobId, bytes: number) => deliverOne({ jobId, bytes }),
     noteRollback: (jobId: JobId) => noteRollback(tx, jobId, options.hostsToQuarantine),
     claimDueJobs: (window: ClockWindow) => claimDueJobs(tx, window, DUE_JOBS_A_TICK),
     writeAuditEvent: writeOne,

@@ -94,7 +94,7 @@ async function runSession(
   options: ConnectOptions,
 ): Promise<void> {
   const { hostId } = caller.identity;
-  const session = new StreamSession(hostId, hello.instanceId, stream, options.log);
+  const session = new StreamSession(caller.identity, hello.instanceId, stream, options.log);
   const opened = await options.handler.opened(hello, session, options.registry.get(hostId));
   try {
     session.open(opened.epoch);

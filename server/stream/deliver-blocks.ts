@@ -60,7 +60,7 @@ export async function deliverBlocks(
   using _place = await waitTurn(parts.turns.enter(jobId, signal));
   // Much may have changed meanwhile: whether the job is still open, for one.
   const delivery = mustWait ? await find() : asked;
-  const account = new DeliveryAccount(jobId, parts);
+  const account = new DeliveryAccount(hostId, jobId, parts);
   try {
     await send(call, delivery, signal, stall, { ...parts, account, waitTurn });
   } finally {

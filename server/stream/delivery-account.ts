@@ -1,4 +1,5 @@
 import type { Clock } from "../domain/clock.ts";
+import type { HostId } from "../domain/ids.ts";
 import type { DeliveryAccounts, StreamLog } from "./ports.ts";
 
 /** *Units*: milliseconds between two times that a delivery writes down what it sent. */
@@ -6,6 +7,7 @@ const RECORD_INTERVAL_MS = 5_000;
 
 /** What one delivery has sent. Written down now and then and at its end, never a block at a time. */
 export class DeliveryAccount {
+  readonly #hostId: HostId;
   readonly #jobId: string;
   readonly #accounts: DeliveryAccounts;
   readonly #clock: Clock;
@@ -15,9 +17,11 @@ export class DeliveryAccount {
   #recording: Promise<void> | undefined;
 
   constructor(
+    hostId: HostId,
     jobId: string,
     parts: { readonly accounts: DeliveryAccounts; readonly clock: Clock; readonly log: StreamLog },
   ) {
+    this.#hostId = hostId;
     this.#jobId = jobId;
     this.#accounts = parts.accounts;
     this.#clock = parts.clock;
@@ -43,7 +47,7 @@ export class DeliveryAccount {
     if (bytes === 0) return;
     this.#unrecordedBytes = 0;
     try {
-      await this.#accounts.addDelivered(this.#jobId, bytes);
+      await this.#accounts.addDelivered(this.#hostId, this.#jobId, bytes);
     } catch (error) {
       this.#unrecordedBytes += bytes;
       this.#log.unexpected("writing down what was delivered", error);

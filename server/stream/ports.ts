@@ -29,6 +29,8 @@ export interface Enrollment {
 export interface AgentSession {
   readonly hostId: HostId;
   readonly instanceId: string;
+  /** Of the credential that its call showed. */
+  readonly credentialGeneration: number;
   /** `<address>:<port>` of the agent. */
   readonly peer: string;
   /** Queues one message. A reader too slow to drain its queue loses its socket. False once the session ended. */
@@ -106,7 +108,7 @@ export interface BlockSource {
 /** Where it is written down what deliveries cost. */
 export interface DeliveryAccounts {
   /** Adds bytes that were sent for a job. */
-  addDelivered(jobId: string, bytes: number): Promise<void>;
+  addDelivered(hostId: HostId, jobId: string, bytes: number): Promise<void>;
 }
 
 /** Where the listener tells of what it refuses, and of failures that nobody foresaw. Never given credentials. */

@@ -31,6 +31,7 @@ export interface UpdateTransaction {
     hostId: HostId,
     toVersion: string | undefined,
   ): Promise<(DispatchFacts & { readonly manifestSha256: Uint8Array | undefined }) | undefined>;
+  /** `undefined` when the host is unknown or removed, or a newer generation of its credential is in use. */
   openSession(facts: SessionFacts): Promise<OpenedFacts | undefined>;
   removeHost(hostId: HostId): Promise<boolean>;
   acknowledgeAlert(id: string, by: string): Promise<Alert | undefined>;
@@ -80,6 +81,8 @@ export interface OpenedFacts {
 export interface SessionFacts {
   readonly hostId: HostId;
   readonly instanceId: string;
+  /** Of the credential that it showed. */
+  readonly credentialGeneration: number;
   readonly hostname: string;
   readonly os: string;
   readonly arch: string;

@@ -199,6 +199,7 @@ async function greetHost(
   const opened = await tx.openSession({
     hostId: session.hostId,
     instanceId: session.instanceId,
+    credentialGeneration: session.credentialGeneration,
     hostname: hello.hostname,
     os: hello.os,
     arch: hello.arch,

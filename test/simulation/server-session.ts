@@ -22,6 +22,7 @@ export interface SessionOwner {
 export class ServerSession implements AgentSession {
   readonly hostId: HostId;
   readonly instanceId: string;
+  readonly credentialGeneration = 1;
   readonly peer = "127.0.0.1:1";
   readonly #server: SessionOwner;
   readonly #link: SessionStream;

@@ -73,6 +73,25 @@ test("an update that is asked of one server reaches a host of the other, and so 
   expect(host.swaps).toBe(1);
 });
 
+test("a credential that was rotated at one server is refused at the other, which knew it as good", async () => {
+  const { hostId, credential } = await fleet.enrol(first, "rotated");
+  const agentAt = async (server: ServerChild, shown: string) =>
+    new ScriptedAgent({ address: server.agents, caPem: await server.caPem(), credential: shown });
+  const hello = validHello({ hostname: "rotated" });
+  await sql`update hosts set credential_rotated_at = clock_timestamp() - interval '31 days' where id = ${hostId}`.execute(
+    fleet.database.db,
+  );
+  using known = await agentAt(first, credential);
+  const { stream, welcome } = await known.hello(hello);
+  using rotated = await agentAt(second, welcome.nextCredential);
+  await rotated.hello(hello);
+  await stream.ended;
+  using again = await agentAt(first, credential);
+  const refused = again.connect();
+  refused.sendHello(hello);
+  expect(await refused.ended).toMatchObject({ code: Status.UNAUTHENTICATED });
+});
+
 test("a session at one server ends that of the same host at the other", async () => {
   using host = await scriptedHost("moved");
   const former = await host.hello(first);

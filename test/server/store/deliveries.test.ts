@@ -118,14 +118,14 @@ test("what is saved is reckoned by the release's size when the job is staged, an
   const { db } = database;
   // The host says that it has a terabyte to fetch.
   const id = await addJob(database, { name: "downloading", bytesDone: 0, bytesTotal: 1e12 });
-  await addDelivered(db, id, 150_000);
-  await addDelivered(db, id, 50_000);
+  await addDelivered(db, [{ jobId: id, bytes: 150_000 }]);
+  await addDelivered(db, [{ jobId: id, bytes: 50_000 }]);
   expect(await findJob(db, id)).toMatchObject({ bytesDelivered: 200_000, bytesSaved: 0 });
   await saveState(db, id, { name: "staged" });
   expect(await findJob(db, id)).toMatchObject({ bytesDelivered: 200_000, bytesSaved: SIZE - 200_000 });
-  await addDelivered(db, id, 10_000);
+  await addDelivered(db, [{ jobId: id, bytes: 10_000 }]);
   expect(await findJob(db, id)).toMatchObject({ bytesDelivered: 210_000, bytesSaved: SIZE - 210_000 });
-  await addDelivered(db, id, 1_500_000);
+  await addDelivered(db, [{ jobId: id, bytes: 1_500_000 }]);
   expect(await findJob(db, id)).toMatchObject({ bytesDelivered: 1_710_000, bytesSaved: 0 });
   expect(await sumDeliveries(db)).toEqual({ bytesDelivered: 1_710_000n, bytesSaved: 0n });
 });

@@ -165,7 +165,7 @@ export class FakeAccounts implements DeliveryAccounts {
   calls = 0;
   error: Error | undefined;
 
-  async addDelivered(jobId: string, bytes: number): Promise<void> {
+  async addDelivered(_hostId: HostId, jobId: string, bytes: number): Promise<void> {
     this.calls += 1;
     if (this.error !== undefined) throw this.error;
     this.delivered.set(jobId, (this.delivered.get(jobId) ?? 0) + bytes);
