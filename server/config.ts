@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { isVersion } from "../gen/version.ts";
 import { HOSTS_TO_QUARANTINE } from "./domain/quarantine.ts";
+import { parseAllowedDestinations, type AllowedDestinations } from "./notify/outgoing-policy.ts";
 
 /** An address to listen on. */
 export interface ListenAddress {
@@ -45,6 +46,10 @@ export interface Config {
   readonly delivery: DeliveryConfig;
   /** Hosts on which an artifact rolls back before it is quarantined. */
   readonly hostsToQuarantine: number;
+  /** Where notifications may go that is no public address, and need not speak TLS. */
+  readonly notifyAllow: AllowedDestinations;
+  /** The HTTP proxy that webhooks and ntfy are reached through. */
+  readonly notifyProxy: string | undefined;
   readonly databaseUrl: string | undefined;
   readonly tls: { readonly certPath: string; readonly keyPath: string } | undefined;
   readonly version: string | undefined;
@@ -71,6 +76,8 @@ const SETTINGS = [
   "delivery-max-concurrent",
   "delivery-bytes-per-second",
   "quarantine-hosts",
+  "notify-allow",
+  "notify-proxy",
   "database-url",
   "tls-cert",
   "tls-key",
@@ -115,11 +122,7 @@ export function readConfig(argv: readonly string[], environment: Readonly<Record
     rootKeysPath: read("root-keys") ?? join(releasesDir, "roots.pub"),
     webListen: parseListen("web-listen", read("web-listen") ?? "127.0.0.1:7170"),
     agentListen: parseListen("agent-listen", read("agent-listen") ?? "0.0.0.0:7171"),
-    agentUrls: (read("agent-urls") ?? "")
-      .split(",")
-      .map((url) => url.trim())
-      .filter((url) => url !== "")
-      .map(checkAgentUrl),
+    agentUrls: splitList(read("agent-urls")).map(checkAgentUrl),
     publicUrl: parsePublicUrl(read("public-url")),
     trustedProxy: parseProxy(read("trust-proxy")),
     firstAdmin: readFirstAdmin(
@@ -142,11 +145,35 @@ export function readConfig(argv: readonly string[], environment: Readonly<Record
       1,
       10_000,
     ),
+    notifyAllow: parseNotifyAllow(read("notify-allow")),
+    notifyProxy: parseNotifyProxy(read("notify-proxy")),
     databaseUrl: read("database-url"),
     tls: certPath === undefined || keyPath === undefined ? undefined : { certPath, keyPath },
     version,
     faultPoint: read("fault-point"),
   };
+}
+
+function parseNotifyAllow(text: string | undefined): AllowedDestinations {
+  try {
+    return parseAllowedDestinations(splitList(text));
+  } catch (error) {
+    throw new ConfigError(
+      `${variableOf("notify-allow")} must be a list such as hooks.internal,10.1.2.0/24: ${(error as Error).message}`,
+    );
+  }
+}
+
+function parseNotifyProxy(text: string | undefined): string | undefined {
+  if (text === undefined || /^http:\/\/[^/@\s]+\/?$/.test(text)) return text;
+  throw new ConfigError(`${variableOf("notify-proxy")} must be http://name:port, not ${text}`);
+}
+
+function splitList(text: string | undefined): readonly string[] {
+  return (text ?? "")
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
 }
 
 function parseFlags(argv: readonly string[]): Partial<Record<Setting, string>> {

@@ -22,6 +22,7 @@ import { HostIdentities } from "./identity/host-identity.ts";
 import { InstallOffer } from "./install-offer.ts";
 import type { Log } from "./log.ts";
 import { createServerMetrics } from "./metrics/server-metrics.ts";
+import { createNotifications } from "./notifications.ts";
 import { ReleaseCatalog } from "./release/release-catalog.ts";
 import { ReleaseDesk } from "./release/release-desk.ts";
 import { ReleaseDownloads } from "./release/release-downloads.ts";
@@ -110,7 +111,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const folders = new ReleaseFolders(config.releasesDir, replicaId, random);
   const catalog = new ReleaseCatalog({ store: releaseStore, folders, serverVersion: version, log });
   const importer = new ReleaseImporter({ store: releaseStore, folders, rootKeysPath: config.rootKeysPath, log });
-  const alertsChanged = (ids: readonly string[]): void => changes.alertsChanged(ids);
+  const notifications = createNotifications({ db, config, clock, random, durations, log });
+  parts.use(notifications.loop).start();
+  const alertsChanged = (ids: readonly string[]): void => {
+    changes.alertsChanged(ids);
+    notifications.loop.wake();
+  };
   const identities = new HostIdentities(createIdentityStore(db, alertsChanged), credentialKey, random, {
     hostChanged: (hostId) => changes.hostChanged(hostId),
     generationAccepted: (hostId) => board.tell("credential", hostId),
@@ -259,6 +265,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     feed,
     clock,
     ...accounts,
+    channels: notifications.desk,
     auditLog,
     setupPage: () => `${config.publicUrl ?? webUrl(config, web)}/setup`,
     metrics: { contentType: metrics.contentType, render: () => metrics.render(metricSources) },

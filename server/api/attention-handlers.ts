@@ -3,9 +3,10 @@ import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
 import type { Alert, AlertKind } from "../domain/alert.ts";
 import type { AuditEvent } from "../domain/audit-event.ts";
 import type { FleetUpdateId, HostId, JobId } from "../domain/ids.ts";
+import { fromWireAlertKind } from "../wire/alert-words.ts";
 import { callerKey } from "./caller.ts";
 import { cutPage, decodeInstantToken, decodePageToken, pageSize } from "./page-token.ts";
-import { fromWireKind, toWireAlert, toWireAuditEvent } from "./wire-attention.ts";
+import { toWireAlert, toWireAuditEvent } from "./wire-attention.ts";
 
 /** What the handlers read. */
 export interface AttentionReader {
@@ -40,7 +41,7 @@ export function createAttentionHandlers({ reader, acknowledgeAlert }: AttentionP
     async listAlerts(request) {
       const limit = pageSize(request.pageSize);
       const token = decodeInstantToken(request.pageToken);
-      const kind = fromWireKind(request.kind);
+      const kind = fromWireAlertKind(request.kind);
       const alerts = await reader.listAlerts({
         openOnly: request.openOnly,
         ...(kind && { kind }),

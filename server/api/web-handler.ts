@@ -6,6 +6,7 @@ import { createContextValues } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import { AccountService } from "../../gen/rollcall/v1/account_pb.js";
 import { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
+import { NotificationService } from "../../gen/rollcall/v1/notification_pb.js";
 import type { ServingStatus } from "../wire/serving-status.ts";
 import { STANDARD_SERVICES } from "../wire/standard-services.ts";
 import { createAccountService, type AccountServiceParts } from "./account-service.ts";
@@ -15,6 +16,7 @@ import { answerDownload, type DownloadParts } from "./downloads.ts";
 import { createEdgeInterceptor, type EdgeParts } from "./edge-interceptor.ts";
 import { createFleetService, type FleetServiceParts } from "./fleet-service.ts";
 import { answerMetrics, type MetricsParts } from "./metrics-page.ts";
+import { createNotificationService, type NotificationServiceParts } from "./notification-service.ts";
 import { plainAddress, readRequestFacts, requestFactsKey, type Reach } from "./request-facts.ts";
 import { routeStandardServices } from "./standard-services.ts";
 import type { RequestHandler } from "./web-listener.ts";
@@ -23,6 +25,7 @@ import type { RequestHandler } from "./web-listener.ts";
 export interface WebHandlerParts
   extends FleetServiceParts,
     AccountServiceParts,
+    NotificationServiceParts,
     EdgeParts,
     DownloadParts,
     MetricsParts {
@@ -34,7 +37,12 @@ export interface WebHandlerParts
 }
 
 /** Everything that the web listener serves. */
-export const WEB_SERVICES: readonly DescService[] = [FleetService, AccountService, ...STANDARD_SERVICES];
+export const WEB_SERVICES: readonly DescService[] = [
+  FleetService,
+  AccountService,
+  NotificationService,
+  ...STANDARD_SERVICES,
+];
 
 /** Paths of requests that bring more than one message may hold. */
 export const UPLOAD_PATHS: ReadonlySet<string> = new Set([
@@ -59,6 +67,7 @@ export function createWebHandler(parts: WebHandlerParts): RequestHandler {
     routes: (router) => {
       router.service(FleetService, createFleetService(parts));
       router.service(AccountService, createAccountService(parts));
+      router.service(NotificationService, createNotificationService(parts));
       routeStandardServices(router, WEB_SERVICES, parts.serving);
       checkBodies(router, { readMaxBytes: MAX_MESSAGE_BYTES, compressions: COMPRESSIONS });
     },

@@ -2,32 +2,20 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
-  AlertKind as WireKind,
   AlertSchema,
   AuditEventSchema,
   type Alert as WireAlert,
   type AuditEvent as WireAuditEvent,
 } from "../../gen/rollcall/v1/attention_pb.js";
-import type { Alert, AlertKind } from "../domain/alert.ts";
+import type { Alert } from "../domain/alert.ts";
 import type { AuditEvent } from "../domain/audit-event.ts";
-
-const KINDS: Readonly<Record<AlertKind, WireKind>> = {
-  update_failed: WireKind.UPDATE_FAILED,
-  fleet_update_halted: WireKind.FLEET_UPDATE_HALTED,
-  host_offline: WireKind.HOST_OFFLINE,
-  duplicate_identity: WireKind.DUPLICATE_IDENTITY,
-};
-
-/** The kind that a request names; `undefined` when it names none. */
-export function fromWireKind(kind: WireKind): AlertKind | undefined {
-  return (Object.keys(KINDS) as AlertKind[]).find((word) => KINDS[word] === kind);
-}
+import { toWireAlertKind } from "../wire/alert-words.ts";
 
 /** An alert as it goes on the wire. */
 export function toWireAlert(alert: Alert): WireAlert {
   return create(AlertSchema, {
     id: alert.id,
-    kind: KINDS[alert.kind],
+    kind: toWireAlertKind(alert.kind),
     hostId: alert.hostId ?? "",
     fleetUpdateId: alert.fleetUpdateId ?? "",
     jobId: alert.jobId ?? "",

@@ -3,6 +3,16 @@ import type { FleetUpdateId, HostId, JobId } from "./ids.ts";
 /** What somebody should look at. */
 export type AlertKind = "update_failed" | "fleet_update_halted" | "host_offline" | "duplicate_identity";
 
+/** How much somebody should care, from least to most. What resolved is `info`. */
+export const SEVERITIES = ["info", "warning", "critical"] as const;
+
+export type Severity = (typeof SEVERITIES)[number];
+
+/** How much an open alert of a kind matters: one host is a warning, a halted fleet update stops everybody's. */
+export function severityOf(kind: AlertKind): Severity {
+  return kind === "fleet_update_halted" ? "critical" : "warning";
+}
+
 /** An alert about to be raised. Raised again while it is open, it is touched, not doubled. */
 export interface NewAlert {
   readonly kind: AlertKind;
@@ -16,6 +26,7 @@ export interface NewAlert {
 export interface Alert {
   readonly id: string;
   readonly kind: AlertKind;
+  readonly severity: Severity;
   readonly hostId: HostId | null;
   readonly fleetUpdateId: FleetUpdateId | null;
   readonly jobId: JobId | null;

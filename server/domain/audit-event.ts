@@ -32,7 +32,10 @@ export type AuditAction =
   | "release.keys_changed"
   | "release.target_changed"
   | "release.quarantined"
-  | "release.quarantine_lifted";
+  | "release.quarantine_lifted"
+  | "notification_channel.created"
+  | "notification_channel.changed"
+  | "notification_channel.removed";
 
 /** One entry, written in the transaction of the change it tells of. */
 export interface NewAuditEvent {

@@ -21,6 +21,16 @@ export interface Durations {
   readonly leaseMs: number;
   /** How often the audit log is sealed. */
   readonly auditSealIntervalMs: number;
+  /** From one look for notifications to the next. */
+  readonly notificationIntervalMs: number;
+  /** From one message on a channel to the next; what comes meanwhile goes out together. */
+  readonly notificationPauseMs: number;
+  /** From a message that failed to the next attempt; doubles with each. */
+  readonly notificationRetryMs: number;
+  /** The most between two attempts. */
+  readonly notificationRetryMaxMs: number;
+  /** Notifications that waited for longer are dropped. */
+  readonly notificationGiveUpMs: number;
 }
 
 export const DEFAULT_DURATIONS: Durations = {
@@ -35,4 +45,9 @@ export const DEFAULT_DURATIONS: Durations = {
   quietDuplicateMs: 10 * 60_000,
   leaseMs: 10_000,
   auditSealIntervalMs: 60_000,
+  notificationIntervalMs: 2_000,
+  notificationPauseMs: 10_000,
+  notificationRetryMs: 10_000,
+  notificationRetryMaxMs: 15 * 60_000,
+  notificationGiveUpMs: 24 * 60 * 60_000,
 };

@@ -10,6 +10,8 @@ export type UserId = Branded<"UserId">;
 /** A person's session in one browser. */
 export type UserSessionId = Branded<"UserSessionId">;
 export type ApiTokenId = Branded<"ApiTokenId">;
+/** Where notifications go. */
+export type ChannelId = Branded<"ChannelId">;
 /** One running server process among those that share a database. */
 export type ReplicaId = Branded<"ReplicaId">;
 

@@ -43,4 +43,7 @@ export type RefusalReason =
   | "session_unknown"
   | "api_token_unknown"
   | "insecure_connection"
-  | "user_disabled";
+  | "user_disabled"
+  | "channel_unknown"
+  | "channel_name_taken"
+  | "too_many_channels";

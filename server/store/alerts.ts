@@ -1,6 +1,6 @@
 /** Questions about alerts. At most one of a kind is open for a host, or for the fleet. */
 import { sql, type Kysely, type Selectable, type Transaction } from "kysely";
-import type { Alert, AlertKind, NewAlert } from "../domain/alert.ts";
+import { severityOf, type Alert, type AlertKind, type NewAlert } from "../domain/alert.ts";
 import type { HostId } from "../domain/ids.ts";
 import { milliseconds } from "./intervals.ts";
 import type { AlertsTable, Db } from "./schema.ts";
@@ -19,8 +19,8 @@ export interface AlertCursor {
 /** Raises an alert, or touches the open one of its kind. Its id. */
 export async function raiseAlert(tx: Transaction<Db>, alert: NewAlert): Promise<string> {
   const { rows } = await sql<{ id: string }>`
-    insert into alerts (kind, host_id, fleet_update_id, job_id, reason)
-    values (${alert.kind}, ${alert.hostId}, ${alert.fleetUpdateId ?? null}, ${alert.jobId ?? null}, ${alert.reason})
+    insert into alerts (kind, severity, host_id, fleet_update_id, job_id, reason)
+    values (${alert.kind}, ${severityOf(alert.kind)}, ${alert.hostId}, ${alert.fleetUpdateId ?? null}, ${alert.jobId ?? null}, ${alert.reason})
     on conflict (kind, coalesce(host_id, '00000000-0000-0000-0000-000000000000'::uuid)) where resolved_at is null
     do update set touched_at = clock_timestamp(), times_raised = alerts.times_raised + 1, reason = excluded.reason,
       fleet_update_id = excluded.fleet_update_id, job_id = excluded.job_id
@@ -68,8 +68,8 @@ export async function resolveAlerts(
  */
 export async function raiseOfflineAlerts(tx: Transaction<Db>): Promise<readonly string[]> {
   const { rows } = await sql<{ id: string }>`
-    insert into alerts (kind, host_id, reason)
-    select 'host_offline', hosts.id, 'no session'
+    insert into alerts (kind, severity, host_id, reason)
+    select 'host_offline', ${severityOf("host_offline")}, hosts.id, 'no session'
     from hosts
     where removed_at is null and offline_at <= clock_timestamp() and last_seen_at is not null
       and not exists (select from alerts where kind = 'host_offline' and host_id = hosts.id and resolved_at is null)
@@ -146,10 +146,12 @@ export async function listAlerts(
   return rows.map(toAlert);
 }
 
-function toAlert(row: Selectable<AlertsTable>): Alert {
+/** An alert as its row holds it. */
+export function toAlert(row: Selectable<AlertsTable>): Alert {
   return {
     id: row.id,
     kind: row.kind,
+    severity: row.severity,
     hostId: row.host_id,
     fleetUpdateId: row.fleet_update_id,
     jobId: row.job_id,

@@ -6,11 +6,12 @@
  * the database's clock only.
  */
 import type { ColumnType, Generated } from "kysely";
-import type { AlertKind } from "../domain/alert.ts";
+import type { AlertKind, Severity } from "../domain/alert.ts";
 import type { FleetHostState, FleetUpdateState, OfflinePolicy } from "../domain/fleet-update.ts";
-import type { FleetUpdateId, HostId, JobId, ReplicaId, SessionEpoch } from "../domain/ids.ts";
+import type { ChannelId, FleetUpdateId, HostId, JobId, ReplicaId, SessionEpoch } from "../domain/ids.ts";
 import type { JobDetails } from "../domain/job-reason.ts";
 import type { JobStateName } from "../domain/job-state.ts";
+import type { ChannelTarget, NotificationEvent } from "../domain/notification.ts";
 import type { AccountTables } from "./account-schema.ts";
 
 /** A jsonb column: read as a value, written as its text. */
@@ -230,6 +231,7 @@ export interface AlertsTable {
   host_id: HostId | null;
   fleet_update_id: FleetUpdateId | null;
   job_id: JobId | null;
+  severity: Severity;
   reason: string;
   raised_at: Generated<Date>;
   touched_at: Generated<Date>;
@@ -237,6 +239,32 @@ export interface AlertsTable {
   acknowledged_at: Date | null;
   acknowledged_by: string | null;
   resolved_at: Date | null;
+}
+
+/** What a channel leads to, and how its last attempts went. */
+export interface NotificationChannelsTable {
+  id: ChannelId;
+  name: string;
+  minimum_severity: Severity;
+  target: Json<ChannelTarget>;
+  secret: string;
+  created_at: Generated<Date>;
+  created_by: string;
+  next_attempt_at: Generated<Date>;
+  failures: Generated<number>;
+  failing_since: Date | null;
+  failure: Generated<string>;
+  last_delivered_at: Date | null;
+  dropped: Generated<number>;
+}
+
+/** What waits to be delivered; written by triggers on alerts. */
+export interface NotificationsTable {
+  id: Generated<bigint>;
+  channel_id: ChannelId;
+  alert_id: string;
+  event: NotificationEvent;
+  created_at: Generated<Date>;
 }
 
 /** Who may act where only one may. */
@@ -273,6 +301,8 @@ export interface Db extends AccountTables {
   fleet_updates: FleetUpdatesTable;
   fleet_update_hosts: FleetUpdateHostsTable;
   alerts: AlertsTable;
+  notification_channels: NotificationChannelsTable;
+  notifications: NotificationsTable;
   leases: LeasesTable;
   version_adoption: VersionAdoptionTable;
 }

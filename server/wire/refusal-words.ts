@@ -54,6 +54,9 @@ const REASONS: Readonly<Record<RefusalReason, Refusal_Reason>> = {
   api_token_unknown: Refusal_Reason.API_TOKEN_UNKNOWN,
   insecure_connection: Refusal_Reason.INSECURE_CONNECTION,
   user_disabled: Refusal_Reason.USER_DISABLED,
+  channel_unknown: Refusal_Reason.CHANNEL_UNKNOWN,
+  channel_name_taken: Refusal_Reason.CHANNEL_NAME_TAKEN,
+  too_many_channels: Refusal_Reason.TOO_MANY_CHANNELS,
 };
 
 /** Every reason there is. */

@@ -66,6 +66,9 @@ const REFUSAL_CODES: Readonly<Record<RefusalReason, StatusCode>> = {
   api_token_unknown: STATUS.notFound,
   insecure_connection: STATUS.failedPrecondition,
   user_disabled: STATUS.failedPrecondition,
+  channel_unknown: STATUS.notFound,
+  channel_name_taken: STATUS.alreadyExists,
+  too_many_channels: STATUS.failedPrecondition,
 };
 
 /** The status code of a failure; what nobody foresaw is internal. */

@@ -693,6 +693,21 @@ export enum Refusal_Reason {
    * @generated from enum value: REASON_USER_DISABLED = 61;
    */
   USER_DISABLED = 61,
+
+  /**
+   * @generated from enum value: REASON_CHANNEL_UNKNOWN = 62;
+   */
+  CHANNEL_UNKNOWN = 62,
+
+  /**
+   * @generated from enum value: REASON_CHANNEL_NAME_TAKEN = 63;
+   */
+  CHANNEL_NAME_TAKEN = 63,
+
+  /**
+   * @generated from enum value: REASON_TOO_MANY_CHANNELS = 64;
+   */
+  TOO_MANY_CHANNELS = 64,
 }
 
 /**

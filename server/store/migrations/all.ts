@@ -9,6 +9,7 @@ import * as quarantine from "./0007-quarantine.ts";
 import * as installRevisions from "./0008-install-revisions.ts";
 import * as replicaLeases from "./0009-replica-leases.ts";
 import * as fleetUpdateTurns from "./0010-fleet-update-turns.ts";
+import * as notifications from "./0011-notifications.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -22,4 +23,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0008-install-revisions": installRevisions,
   "0009-replica-leases": replicaLeases,
   "0010-fleet-update-turns": fleetUpdateTurns,
+  "0011-notifications": notifications,
 };
