@@ -114,7 +114,7 @@ describe("a webhook", () => {
     expect(raised.map(({ path }) => path).toSorted()).toEqual(["/all", "/warnings"]);
     await db()
       .transaction()
-      .execute((tx) => resolveAlerts(tx, hostId, ["host_offline"]));
+      .execute((tx) => resolveAlerts(tx, [{ hostId, kinds: ["host_offline"] }]));
     const { path, body } = await receiver.posts.take();
     expect(path).toBe("/all");
     expect(readFacts(body).alerts).toMatchObject([{ event: "resolved", title: "Resolved: edge-1 is offline" }]);
