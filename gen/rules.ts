@@ -35,23 +35,38 @@ const TEXTS: Readonly<Record<Text, { readonly pattern: RegExp; readonly words: s
 };
 
 /**
+ * Which values an enum may have: those that this build knows, or any, for what others
+ * of a newer build may say as well.
+ */
+export type EnumValues = "known" | "any";
+
+/**
  * The first field of `message`, in declaration order and depth first, that breaks its rule.
  *
  * *Shape*: `undefined` when every field holds.
  */
-export function findViolation(schema: DescMessage, message: Message): Violation | undefined {
-  return checkMessage(reflect(schema, message), "");
+export function findViolation(
+  schema: DescMessage,
+  message: Message,
+  enumValues: EnumValues = "known",
+): Violation | undefined {
+  return checkMessage(reflect(schema, message), "", enumValues);
 }
 
-function checkMessage(message: ReflectMessage, prefix: string): Violation | undefined {
+function checkMessage(message: ReflectMessage, prefix: string, enumValues: EnumValues): Violation | undefined {
   for (const field of message.fields) {
-    const violation = checkField(message, field, `${prefix}${field.jsonName}`);
+    const violation = checkField(message, field, `${prefix}${field.jsonName}`, enumValues);
     if (violation !== undefined) return violation;
   }
   return undefined;
 }
 
-function checkField(message: ReflectMessage, field: DescField, path: string): Violation | undefined {
+function checkField(
+  message: ReflectMessage,
+  field: DescField,
+  path: string,
+  enumValues: EnumValues,
+): Violation | undefined {
   const rule = hasOption(field, ruleOption) ? getOption(field, ruleOption) : undefined;
   if (!message.isSet(field))
     return rule?.required ? { field: path, problem: "is required" } : checkUnset(field, rule, path);
@@ -61,14 +76,14 @@ function checkField(message: ReflectMessage, field: DescField, path: string): Vi
       return tooLong(path, "items", list.size, rule);
     let index = 0;
     for (const item of list) {
-      const violation = checkValue(field.listKind, item, { ...withoutLength(rule) }, `${path}[${index}]`);
+      const violation = checkValue(field.listKind, item, { ...withoutLength(rule) }, `${path}[${index}]`, enumValues);
       if (violation !== undefined) return violation;
       index += 1;
     }
     return undefined;
   }
   if (field.fieldKind === "map") return undefined;
-  return checkValue(field.fieldKind, message.get(field), rule, path, field);
+  return checkValue(field.fieldKind, message.get(field), rule, path, enumValues, field);
 }
 
 /** A number that is not set is 0, and 0 may be out of bounds. */
@@ -83,12 +98,13 @@ function checkValue(
   value: unknown,
   rule: Partial<FieldRule> | undefined,
   path: string,
+  enumValues: EnumValues,
   field?: DescField,
 ): Violation | undefined {
-  if (kind === "message") return checkMessage(value as ReflectMessage, `${path}.`);
+  if (kind === "message") return checkMessage(value as ReflectMessage, `${path}.`, enumValues);
   if (typeof value === "string") return checkText(value, rule, path);
   if (value instanceof Uint8Array) return checkBytes(value, rule, path);
-  if (kind === "enum") return checkEnum(value as number, field, path);
+  if (kind === "enum") return enumValues === "any" ? undefined : checkEnum(value as number, field, path);
   if (typeof value === "number" || typeof value === "bigint") return checkNumber(BigInt(value), rule, path);
   return undefined;
 }

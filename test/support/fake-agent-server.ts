@@ -63,7 +63,7 @@ export class FakeConnection {
   /** Resolves once the stream is gone, whoever ended it. */
   readonly closed: Promise<void>;
   isClosed = false;
-  readonly #call: ServerDuplexStream<AgentMessage, ServerMessage>;
+  readonly #call: ServerDuplexStream<AgentMessage, ServerMessage | Buffer>;
 
   constructor(call: ServerDuplexStream<AgentMessage, ServerMessage>) {
     this.#call = call;
@@ -92,6 +92,11 @@ export class FakeConnection {
 
   send(message: MessageInitShape<typeof ServerMessageSchema>["message"]): void {
     this.#call.write(create(ServerMessageSchema, { message } as MessageInitShape<typeof ServerMessageSchema>));
+  }
+
+  /** Sends a message in its wire form, such as one that only a newer server knows. */
+  sendBytes(message: Uint8Array): void {
+    this.#call.write(Buffer.from(message));
   }
 
   welcome(sessionEpoch: bigint, heartbeatIntervalMs = 15_000): void {
