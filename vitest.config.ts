@@ -5,12 +5,13 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     // Hosts that boot are a matter of minutes and of a mirror of Debian: `npm run test:hosts`.
-    // So are builds for another processor, which QEMU then runs: `npm run test:arm64`.
+    // So are builds for another processor, which QEMU then runs: `npm run test:arm64`, and for Windows: `npm run test:windows`.
     exclude: [
       ...(process.env["ROLLCALL_TEST_HOSTS"] === "yes"
         ? []
         : ["test/hosts/hosts.test.ts", "test/hosts/install.test.ts", "test/hosts/server-unit.test.ts"]),
       ...(process.env["ROLLCALL_TEST_ARM64"] === "yes" ? [] : ["test/arm64/update.test.ts"]),
+      ...(process.env["ROLLCALL_TEST_WINDOWS"] === "yes" ? [] : ["test/windows/update.test.ts"]),
     ],
     globalSetup: ["test/support/global-database.ts"],
     pool: "forks",

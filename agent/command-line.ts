@@ -13,11 +13,15 @@ export type TokenSource =
   | { readonly kind: "file"; readonly path: string }
   | { readonly kind: "stdin" };
 
+/** What the guard of an agent on Windows is asked for. */
+export type GuardMode = "look" | "stopped" | "watch";
+
 /** One run of the program. */
 export type Command =
   | { readonly kind: "help" }
   | { readonly kind: "version" }
   | ({ readonly kind: "probe" | "reach" | "run" } & AgentPaths)
+  | ({ readonly kind: "guard"; readonly mode: GuardMode } & AgentPaths)
   | ({
       readonly kind: "enroll";
       readonly tokenSource: TokenSource;
@@ -38,6 +42,8 @@ Commands:
   version    print the version
   --probe    print the version and check the configuration; writes and connects nothing
   --reach    exit 0 if a configured server can be reached within 5 s, else 1
+  guard look|stopped|watch
+             what update.cmd asks of the version before (Windows, experimental)
   help       print this text
 
 Files:
@@ -48,6 +54,7 @@ Files:
 const COMMANDS: Readonly<Record<string, Command["kind"]>> = {
   enroll: "enroll",
   run: "run",
+  guard: "guard",
   version: "version",
   "--version": "version",
   "--probe": "probe",
@@ -66,12 +73,10 @@ export function parseCommandLine(argv: readonly string[]): Command {
   if (word === undefined) throw usageError("a command is missing");
   const kind = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
   if (kind === undefined) throw usageError(`unknown command ${JSON.stringify(word)}`);
+  if (kind === "guard") return readGuard(rest);
   const flags = readFlags(rest, kind);
   if (kind === "help" || kind === "version") return { kind };
-  const paths = {
-    configPath: flags.values.get("--config") ?? "/etc/rollcall/agent.json",
-    stateDir: flags.values.get("--state-dir") ?? "/var/lib/rollcall-agent",
-  };
+  const paths = readPaths(flags);
   if (kind !== "enroll") return { kind, ...paths };
   return {
     kind,
@@ -80,6 +85,19 @@ export function parseCommandLine(argv: readonly string[]): Command {
     servers: flags.servers,
     caFile: flags.values.get("--ca-file"),
     force: flags.switches.has("--force"),
+  };
+}
+
+function readGuard([mode, ...rest]: readonly string[]): Command {
+  if (mode !== "look" && mode !== "stopped" && mode !== "watch")
+    throw usageError("guard must be told to look, stopped or watch");
+  return { kind: "guard", mode, ...readPaths(readFlags(rest, "guard")) };
+}
+
+function readPaths({ values }: Flags): AgentPaths {
+  return {
+    configPath: values.get("--config") ?? "/etc/rollcall/agent.json",
+    stateDir: values.get("--state-dir") ?? "/var/lib/rollcall-agent",
   };
 }
 

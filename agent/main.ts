@@ -10,12 +10,15 @@ import { OperatorError } from "./operator-error.ts";
 import { ownVersion } from "./own-version.ts";
 import { canReachServer } from "./reach.ts";
 import { runAgent } from "./run.ts";
+import { runGuard } from "./windows/run-guard.ts";
 
 /**
  * How `run` ends when it was asked to or was replaced. To whoever watches the process any exit status, 0 included, is
  * then a crash: nobody asked for it.
  */
 const IN_ORDER = "SIGTERM";
+/** The same on Windows, which has no signals: by the number that a shell gives to this one. `update.cmd` knows it. */
+const IN_ORDER_STATUS = 143;
 
 async function execute(command: Command): Promise<number | typeof IN_ORDER> {
   switch (command.kind) {
@@ -33,6 +36,9 @@ async function execute(command: Command): Promise<number | typeof IN_ORDER> {
       return (await canReachServer(command, systemClock)) ? 0 : 1;
     case "enroll":
       print(`enrolled as ${await enroll(command, systemClock)}\n`);
+      return 0;
+    case "guard":
+      await runGuard(command, systemClock, createLog(print, wallTime));
       return 0;
     case "run":
       await runAgent(command, systemClock, systemRandom, createLog(print, wallTime), stopSignal());
@@ -71,8 +77,7 @@ main().then(
   (end) => {
     if (end !== IN_ORDER) process.exit(end);
     process.removeAllListeners(IN_ORDER);
-    // Windows has no signals, and only ends what is sent one, as a failure.
-    if (process.platform === "win32") process.exit(0);
+    if (process.platform === "win32") process.exit(IN_ORDER_STATUS);
     process.kill(process.pid, IN_ORDER);
   },
   (error: unknown) => {

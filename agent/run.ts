@@ -54,6 +54,8 @@ export async function runAgent(
     sequence_floor: trust.sequenceFloor,
     keys_sequence: trust.keysSequence,
   });
+  if (facts.host.os === "windows")
+    log.warn("experimental_platform", { cause: "the agent for Windows is experimental: no real host was updated yet" });
   const credentials = new CredentialHolder(paths.stateDir, identity, log);
   await using runner = new UpdateRunner({
     platform,

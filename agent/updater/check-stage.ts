@@ -1,7 +1,7 @@
 import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
-import { readElfPlatform } from "./elf-header.ts";
 import type { FileDigest } from "./file-digest.ts";
 import { printablePath } from "./one-line.ts";
+import { readProgramPlatform } from "./program-header.ts";
 import { UpdateError } from "./update-error.ts";
 import type { Artifact } from "./update-platform.ts";
 
@@ -17,9 +17,11 @@ export function checkStagedFile(stagedPath: string, platform: string, artifact: 
       detail,
     });
   }
-  const artifactPlatform = readElfPlatform(actual.head);
+  const artifactPlatform = readProgramPlatform(actual.head);
   if (artifactPlatform === platform) return;
   const detail =
-    artifactPlatform === undefined ? "the file is not a Linux program" : `the file is a ${artifactPlatform} program`;
+    artifactPlatform === undefined
+      ? `the file is no program for ${platform}`
+      : `the file is a ${artifactPlatform} program`;
   throw new UpdateError(JobReason.PREFLIGHT_WRONG_PLATFORM, { path, platform, artifactPlatform, detail });
 }

@@ -1,13 +1,15 @@
-import { createLinuxPlatform, type PlatformOptions } from "./linux-platform.ts";
+import type { PlatformOptions } from "./binary-platform.ts";
+import { createLinuxPlatform } from "./linux-platform.ts";
 import type { UpdatePlatform } from "./update-platform.ts";
+import { createWindowsPlatform } from "./windows-platform.ts";
 
-/** The one place that asks which operating system this is. Throws Error on one that agents cannot update themselves on. */
+/** Chooses how this operating system lets a binary be replaced. Throws Error on one that agents cannot update themselves on. */
 export function choosePlatform(options: PlatformOptions): UpdatePlatform {
   switch (process.platform) {
     case "linux":
       return createLinuxPlatform(options);
     case "win32":
-      throw new Error("agents on Windows cannot update themselves yet");
+      return createWindowsPlatform(options);
     default:
       throw new Error(`agents do not run on ${process.platform}`);
   }

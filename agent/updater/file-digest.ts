@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
+import { PROGRAM_HEAD_BYTES } from "./program-header.ts";
 import { readChunks } from "./read-chunks.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -10,7 +11,7 @@ export interface FileDigest {
   readonly sizeBytes: number;
   /** Lower-case hex. */
   readonly sha256: string;
-  /** Its first 64 bytes, or all of a shorter one. */
+  /** Its first PROGRAM_HEAD_BYTES, or all of a shorter one. */
   readonly head: Uint8Array;
 }
 
@@ -21,7 +22,7 @@ export async function digestFile(path: string): Promise<FileDigest> {
   let head: Uint8Array = new Uint8Array();
   let sizeBytes = 0;
   for await (const chunk of readChunks(file, CHUNK_BYTES)) {
-    if (sizeBytes === 0) head = Uint8Array.from(chunk.subarray(0, 64));
+    if (sizeBytes === 0) head = Uint8Array.from(chunk.subarray(0, PROGRAM_HEAD_BYTES));
     sizeBytes += chunk.length;
     hash.update(chunk);
   }

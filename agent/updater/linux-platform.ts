@@ -1,128 +1,19 @@
-import { isAbsolute } from "node:path";
-import type { Clock } from "../clock.ts";
+import { rename } from "node:fs/promises";
+import { BinaryPlatform, type PlatformOptions } from "./binary-platform.ts";
 import { readBootMoment } from "./boot-moment.ts";
-import { openBinary, takeStock, type BlockStock } from "./block-source.ts";
-import { confirmUpdate } from "./confirm.ts";
-import { removeIfPresent } from "./durable-file.ts";
-import { digestFile, type FileDigest } from "./file-digest.ts";
-import { NO_REASON, type Journal } from "./journal.ts";
-import { openStage } from "./open-stage.ts";
-import { checkPreflight } from "./preflight.ts";
-import { probeBinary } from "./probe-binary.ts";
-import { settleUpdate } from "./settle.ts";
-import type { StageFile } from "./stage-file.ts";
-import { swapBinary, swapFailed } from "./swap.ts";
-import type { TrustStore } from "./trust-store.ts";
-import { updatePaths, type UpdatePaths } from "./update-paths.ts";
-import type { Artifact, Settlement, Stage, SwapOrder, UpdatePlatform } from "./update-platform.ts";
+import { checkLinuxFolders } from "./linux-folders.ts";
+import type { SystemRules } from "./system-rules.ts";
+import type { UpdatePlatform } from "./update-platform.ts";
 
-const PROBE_LIMIT_MS = 10_000;
-/** Of every release so far. *Units*: bytes. */
-const USUAL_BLOCK_BYTES = 64 * 1024;
-
-/** Where an agent and its state are, and what it is. */
-export interface PlatformOptions {
-  /** The agent's own file, absolute. Taken once at start: after a swap the system's answer changes. */
-  readonly binaryPath: string;
-  /** Absolute; on the host 0700. */
-  readonly stateDir: string;
-  readonly configPath: string;
-  readonly ownVersion: string;
-  readonly trust: TrustStore;
-  readonly clock: Clock;
-  /** *Units*: milliseconds that a `--probe` may take. */
-  readonly probeLimitMs?: number;
-}
+const LINUX: SystemRules = {
+  platform: `linux-${process.arch}`,
+  runsWhileOpen: true,
+  checkFolders: checkLinuxFolders,
+  replaceBinary: ({ staged, binary }) => rename(staged, binary),
+  readMoment: readBootMoment,
+};
 
 /** Replaces the agent's binary on Linux. Throws Error when a path is not absolute. */
 export function createLinuxPlatform(options: PlatformOptions): UpdatePlatform {
-  for (const path of [options.binaryPath, options.stateDir]) {
-    if (!isAbsolute(path)) throw new Error(`${path} must be an absolute path`);
-  }
-  return new LinuxPlatform(options);
-}
-
-class LinuxPlatform implements UpdatePlatform {
-  readonly name = `linux-${process.arch}`;
-  readonly #options: PlatformOptions;
-  readonly #paths: UpdatePaths;
-  #stage: StageFile | undefined;
-  #stock: Promise<BlockStock | undefined> | undefined;
-  #ownDigest: Promise<FileDigest> | undefined;
-
-  constructor(options: PlatformOptions) {
-    this.#options = options;
-    this.#paths = updatePaths(options.binaryPath, options.stateDir);
-  }
-
-  settle(): Promise<Settlement> {
-    return settleUpdate(this.#paths, this.#options.trust, this.#options.ownVersion);
-  }
-
-  async prepare(): Promise<void> {
-    this.#stock ??= takeStock(this.#paths.binary, USUAL_BLOCK_BYTES);
-    await this.#stock;
-  }
-
-  preflight(artifact: Artifact, reserveBytes: number): Promise<void> {
-    return checkPreflight(this.#paths, this.name, artifact, reserveBytes);
-  }
-
-  async openStage(artifact: Artifact, blockDigests: readonly Buffer[]): Promise<Stage> {
-    await this.leave();
-    const wanted = blockDigests.map((digest) => digest.toString("hex"));
-    const reading = openBinary(this.#paths.binary, artifact.blockSizeBytes, await this.#stock);
-    reading.catch(() => undefined);
-    this.#stage = await openStage(this.#paths, this.name, artifact, wanted, reading);
-    return this.#stage;
-  }
-
-  async probe(artifact: Artifact, signal: AbortSignal): Promise<void> {
-    const { configPath, stateDir, clock, probeLimitMs = PROBE_LIMIT_MS } = this.#options;
-    // This process has nothing else to do meanwhile, and the swap will ask for it.
-    this.#ownDigest = digestFile(this.#paths.binary);
-    this.#ownDigest.catch(() => undefined);
-    const request = {
-      path: this.#paths.staged,
-      configPath,
-      stateDir,
-      expectedVersion: artifact.version,
-      limitMs: probeLimitMs,
-    };
-    await probeBinary(request, clock, signal);
-  }
-
-  async swap(artifact: Artifact, order: SwapOrder): Promise<void> {
-    await swapBinary(this.#paths, await this.#createEntry(artifact, order), order.isStillAllowed);
-  }
-
-  async #createEntry(artifact: Artifact, order: SwapOrder): Promise<Journal> {
-    const { jobId, fromVersion, toVersion, sequence } = order;
-    try {
-      const { sha256 } = await (this.#ownDigest ?? digestFile(this.#paths.binary));
-      const { bootId, uptimeMs } = await readBootMoment();
-      const versions = { fromSha256: sha256, toSha256: artifact.sha256, fromVersion, toVersion, sequence };
-      return { state: "unconfirmed", jobId, ...versions, bootId, uptimeMs, reason: NO_REASON };
-    } catch (cause) {
-      throw swapFailed(this.#paths, cause);
-    }
-  }
-
-  async leave(): Promise<void> {
-    const stage = this.#stage;
-    this.#stage = undefined;
-    await stage?.leave();
-  }
-
-  async discard(): Promise<void> {
-    try {
-      await this.leave();
-    } finally {
-      await removeIfPresent(this.#paths.staged);
-    }
-  }
-
-  confirm(jobId: string): Promise<boolean> {
-    return confirmUpdate(this.#paths, this.#options.trust, jobId);
-  }
+  return new BinaryPlatform(options, LINUX);
 }

@@ -16,15 +16,16 @@ import { copyFile, open, type FileHandle } from "node:fs/promises";
 import type { BlockDigest } from "./block-digests.ts";
 import { closeQuietly, openLeftover, type BlockSource } from "./block-source.ts";
 import { stageFailure } from "./disk-failure.ts";
-import { removeIfPresent } from "./durable-file.ts";
+import { removeIfPresent, SYNC_ACCESS } from "./durable-file.ts";
 import { moveBlocks } from "./move-blocks.ts";
 import { isWorthKeeping, planReuse } from "./reuse-plan.ts";
 import { StageFile } from "./stage-file.ts";
 import { systemErrorCode } from "./system-error.ts";
+import type { SystemRules } from "./system-rules.ts";
 import type { UpdatePaths } from "./update-paths.ts";
 import type { Artifact } from "./update-platform.ts";
 
-const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 
 /**
  * Opens a stage for `artifact`, whose blocks are `wanted`. The binary may still be
@@ -34,14 +35,14 @@ const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
  */
 export async function openStage(
   paths: UpdatePaths,
-  platform: string,
+  rules: SystemRules,
   artifact: Artifact,
   wanted: readonly BlockDigest[],
   reading: Promise<BlockSource | undefined>,
 ): Promise<StageFile> {
   try {
     const found = await openFile(paths, artifact, wanted, reading);
-    const stage = new StageFile(paths, platform, artifact, await openReader(paths.staged, found.file));
+    const stage = new StageFile(paths, rules, artifact, await openReader(paths.staged, found.file));
     await fill(stage, found, await reading, wanted);
     return stage;
   } catch (error) {
@@ -88,7 +89,7 @@ async function openReader(
   try {
     // Nobody else may run it before it is whole.
     await writer.chmod(0o700);
-    return { writer, reader: await open(path, O_RDONLY | O_NOFOLLOW) };
+    return { writer, reader: await open(path, SYNC_ACCESS | O_NOFOLLOW) };
   } catch (error) {
     await closeQuietly(writer);
     throw error;

@@ -45,6 +45,7 @@ export async function probeBinary(request: ProbeRequest, clock: Clock, signal: A
     detached: true,
     env: {},
     stdio: ["ignore", "pipe", "pipe"],
+    windowsHide: true,
   });
   const limit = new AbortController();
   try {
@@ -101,6 +102,8 @@ async function collect(
 
 function killGroup(child: ChildProcess): void {
   if (child.pid === undefined) return;
+  // Windows has no groups.
+  child.kill("SIGKILL");
   try {
     process.kill(-child.pid, "SIGKILL");
   } catch (error) {

@@ -20,6 +20,7 @@ import { checkStagedFile } from "./check-stage.ts";
 import { stageFailure } from "./disk-failure.ts";
 import { removeIfPresent } from "./durable-file.ts";
 import { digestFile } from "./file-digest.ts";
+import type { SystemRules } from "./system-rules.ts";
 import type { UpdateError } from "./update-error.ts";
 import type { UpdatePaths } from "./update-paths.ts";
 import type { Artifact, Stage } from "./update-platform.ts";
@@ -46,7 +47,7 @@ export interface StageHandles {
 /** A stage in a file. It can be left or dropped at any time. */
 export class StageFile implements Stage {
   readonly #paths: UpdatePaths;
-  readonly #platform: string;
+  readonly #rules: SystemRules;
   readonly #artifact: Artifact;
   readonly #reader: FileHandle;
   readonly #present: number[] = [];
@@ -58,9 +59,9 @@ export class StageFile implements Stage {
   #bytesSinceSync = 0;
   #lastSync: Promise<void> = Promise.resolve();
 
-  constructor(paths: UpdatePaths, platform: string, artifact: Artifact, { writer, reader }: StageHandles) {
+  constructor(paths: UpdatePaths, rules: SystemRules, artifact: Artifact, { writer, reader }: StageHandles) {
     this.#paths = paths;
-    this.#platform = platform;
+    this.#rules = rules;
     this.#artifact = artifact;
     this.#writer = writer;
     this.#reader = reader;
@@ -115,16 +116,13 @@ export class StageFile implements Stage {
       await Promise.allSettled(this.#underWay);
       await this.#track(this.#attempt((writer) => this.#finish(writer)));
       this.#sync(() => this.#reader.sync());
-      checkStagedFile(this.#paths.staged, this.#platform, this.#artifact, await digestFile(this.#paths.staged));
+      checkStagedFile(this.#paths.staged, this.#rules.platform, this.#artifact, await digestFile(this.#paths.staged));
+      if (!this.#rules.runsWhileOpen) await this.#endSync();
     });
   }
 
   async untilDurable(): Promise<void> {
-    await this.#removeUnless(async () => {
-      await this.#lastSync;
-      if (this.#failure !== undefined) throw this.#failure;
-      await this.#close();
-    });
+    await this.#removeUnless(() => this.#endSync());
   }
 
   /** Writes what is gathered, waits for what is under way and closes the file. It stays, unless the disk failed it. */
@@ -132,6 +130,12 @@ export class StageFile implements Stage {
     if (this.#writer !== undefined) await this.#writeGathered().catch(() => undefined);
     await this.#close();
     if (this.#failure !== undefined) await removeIfPresent(this.#paths.staged);
+  }
+
+  async #endSync(): Promise<void> {
+    await this.#lastSync;
+    if (this.#failure !== undefined) throw this.#failure;
+    await this.#close();
   }
 
   #isAdjacent(position: number): boolean {

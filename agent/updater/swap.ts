@@ -6,26 +6,32 @@
  *     rename .new → binary, fsync folder                              done
  *
  * Both renames replace a whole file by a whole file, so a runnable binary stands
- * at the path throughout. The journal comes after `.old` (a guard that trusts it
+ * at the path throughout (on Windows but for an instant: windows-platform.ts). The journal comes after `.old` (a guard that trusts it
  * must find the predecessor there) and before the last rename (a binary that
  * crashes at once must find itself unconfirmed).
  *
  * If anything fails the old binary stands at the path and the journal says so.
  */
-import { constants } from "node:fs";
-import { access, copyFile, link, lstat, open, rename } from "node:fs/promises";
+import { access, lstat, rename } from "node:fs/promises";
 import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
 import { removeIfPresent, syncFolder } from "./durable-file.ts";
 import { readJournal, writeJournal, type Journal } from "./journal.ts";
 import { journalReasonWords } from "./journal-reasons.ts";
 import { printablePath } from "./one-line.ts";
+import { linkOrCopy } from "./second-name.ts";
 import { hasErrorCode, systemErrorCode } from "./system-error.ts";
+import type { SystemRules } from "./system-rules.ts";
 import { UpdateError } from "./update-error.ts";
 import type { UpdatePaths } from "./update-paths.ts";
 import { removeVerdicts } from "./verdict.ts";
 
 /** Returns once the new binary stands at the path, durably. Throws UpdateError (swap_failed, commit_expired). */
-export async function swapBinary(paths: UpdatePaths, entry: Journal, isStillAllowed: () => boolean): Promise<void> {
+export async function swapBinary(
+  paths: UpdatePaths,
+  entry: Journal,
+  rules: Pick<SystemRules, "replaceBinary">,
+  isStillAllowed: () => boolean,
+): Promise<void> {
   if (!isStillAllowed()) throw commitExpired();
   try {
     await refuseUnconfirmedPredecessor(paths, entry);
@@ -37,7 +43,7 @@ export async function swapBinary(paths: UpdatePaths, entry: Journal, isStillAllo
     await removeVerdicts(paths);
     await writeJournal(paths, entry);
     if (!isStillAllowed()) throw commitExpired();
-    await rename(paths.staged, paths.binary);
+    await rules.replaceBinary(paths);
     await syncFolder(paths.folder);
   } catch (cause) {
     throw await undoSwap(paths, entry, cause instanceof UpdateError ? cause : swapFailed(paths, cause));
@@ -83,20 +89,6 @@ async function putPredecessorBack(paths: UpdatePaths): Promise<void> {
   await linkOrCopy(paths.old, paths.oldTemporary);
   await rename(paths.oldTemporary, paths.binary);
   await syncFolder(paths.folder);
-}
-
-/** A second name for a file, or where the file system or its rules refuse that, a durable copy. */
-async function linkOrCopy(source: string, target: string): Promise<void> {
-  await removeIfPresent(target);
-  try {
-    await link(source, target);
-    return;
-  } catch (error) {
-    if (!hasErrorCode(error, "EPERM", "EXDEV", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "ENOSYS")) throw error;
-  }
-  await copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-  await using copy = await open(target, constants.O_RDONLY | constants.O_NOFOLLOW);
-  await copy.sync();
 }
 
 async function isSameFile(first: string, second: string): Promise<boolean> {

@@ -39,7 +39,9 @@ async function readTrustFile(path: string): Promise<TrustReading> {
     await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const stats = await file.stat();
     if (!stats.isFile()) throw new Error("it is not a regular file");
-    if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) throw new Error("other users may write it");
+    // The mode of a file on Windows says nothing about other users.
+    if (process.platform !== "win32" && (stats.mode & WRITABLE_BY_OTHERS) !== 0)
+      throw new Error("other users may write it");
     if (stats.size > MAX_RECORD_BYTES)
       throw new Error(`it has ${stats.size} bytes, at most ${MAX_RECORD_BYTES} are read`);
     return { kind: "read", record: parseTrustRecord(await file.readFile("latin1")) };

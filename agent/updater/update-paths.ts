@@ -16,6 +16,12 @@ export interface UpdatePaths {
   readonly journal: string;
   readonly journalTemporary: string;
   readonly verdictTemporary: string;
+  /** The guard's own: it may decide while the agent confirms. */
+  readonly guardVerdict: string;
+  /** What the guard remembers of the update that it looks at. */
+  readonly guardRecord: string;
+  /** Becomes `binary` by rename when the guard puts `old` back. */
+  readonly restored: string;
   /** What this host remembers of trust. */
   readonly trust: string;
   readonly trustTemporary: string;
@@ -33,6 +39,9 @@ export function updatePaths(binaryPath: string, stateDir: string): UpdatePaths {
     journal: join(stateDir, "journal"),
     journalTemporary: join(stateDir, "journal.tmp"),
     verdictTemporary: join(stateDir, "verdict.tmp"),
+    guardVerdict: join(stateDir, "verdict.guard"),
+    guardRecord: join(stateDir, "guard"),
+    restored: `${binaryPath}.restore`,
     trust: join(stateDir, "trust"),
     trustTemporary: join(stateDir, "trust.tmp"),
   };

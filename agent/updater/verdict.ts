@@ -37,10 +37,18 @@ export function verdictPath({ stateDir }: UpdatePaths, jobId: string): string {
 
 /** Decides that this job's update is good, unless the guard decided otherwise first. *Shape*: the verdict that stands. */
 export async function decideConfirmed(paths: UpdatePaths, jobId: string): Promise<Verdict> {
-  const mine: Verdict = { decision: "confirmed", jobId, reason: NO_REASON };
-  await writeNewFile(paths.verdictTemporary, formatVerdict(mine));
-  const standing = await linkVerdict(paths, mine);
-  await removeIfPresent(paths.verdictTemporary);
+  return await decide(paths, paths.verdictTemporary, { decision: "confirmed", jobId, reason: NO_REASON });
+}
+
+/** Decides that the predecessor comes back, unless the agent confirmed first. *Shape*: the verdict that stands. */
+export async function decideRestored(paths: UpdatePaths, jobId: string, reason: string): Promise<Verdict> {
+  return await decide(paths, paths.guardVerdict, { decision: "restored", jobId, reason });
+}
+
+async function decide(paths: UpdatePaths, ownPath: string, mine: Verdict): Promise<Verdict> {
+  await writeNewFile(ownPath, formatVerdict(mine));
+  const standing = await linkVerdict(paths, ownPath, mine);
+  await removeIfPresent(ownPath);
   await syncFolder(paths.stateDir);
   return standing;
 }
@@ -59,10 +67,10 @@ export async function removeVerdicts(paths: UpdatePaths): Promise<void> {
     if (name.startsWith(PREFIX)) await removeIfPresent(join(paths.stateDir, name));
 }
 
-async function linkVerdict(paths: UpdatePaths, mine: Verdict): Promise<Verdict> {
+async function linkVerdict(paths: UpdatePaths, ownPath: string, mine: Verdict): Promise<Verdict> {
   const path = verdictPath(paths, mine.jobId);
   try {
-    await link(paths.verdictTemporary, path);
+    await link(ownPath, path);
     return mine;
   } catch (error) {
     if (!hasErrorCode(error, "EEXIST")) throw error;
@@ -70,7 +78,7 @@ async function linkVerdict(paths: UpdatePaths, mine: Verdict): Promise<Verdict> 
   const standing = await readVerdict(paths, mine.jobId);
   if (standing !== undefined) return standing;
   // Neither's: a verdict is whole before it gets its name.
-  await rename(paths.verdictTemporary, path);
+  await rename(ownPath, path);
   return mine;
 }
 

@@ -9,6 +9,7 @@ describe("the command line", () => {
     [["run"], { kind: "run", ...DEFAULT_PATHS }],
     [["--probe", "--config", "/c"], { kind: "probe", configPath: "/c", stateDir: DEFAULT_PATHS.stateDir }],
     [["--reach", "--state-dir=/s"], { kind: "reach", configPath: DEFAULT_PATHS.configPath, stateDir: "/s" }],
+    [["guard", "watch", "--config", "/c"], { kind: "guard", mode: "watch", ...DEFAULT_PATHS, configPath: "/c" }],
     [["version"], { kind: "version" }],
     [["help"], { kind: "help" }],
   ])("%j is understood", (argv, command) => {
@@ -37,6 +38,8 @@ describe("the command line", () => {
   test.each([
     [[], "a command is missing"],
     [["start"], 'unknown command "start"'],
+    [["guard"], "guard must be told"],
+    [["guard", "sleep"], "guard must be told"],
     [["constructor"], 'unknown command "constructor"'],
     [["run", "--token-stdin"], 'unknown flag "--token-stdin"'],
     [["version", "--config", "/c"], 'unknown flag "--config"'],

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../agent/clock-system.ts";
-import { readElfPlatform } from "../../agent/updater/elf-header.ts";
+import { readProgramPlatform } from "../../agent/updater/program-header.ts";
 import { JobReason, JobState } from "../../gen/rollcall/v1/model_pb.js";
 import { findOpenSockets } from "../agent/open-sockets.ts";
 import type { AgentBuild } from "../demo/agent-builds.ts";
@@ -38,7 +38,7 @@ describe.skipIf(reasonToSkip !== undefined)(
         await using workspace = await createWorkspace("rollcall-arm64-builds-");
         const older = await build(workspace.path, "1.0.0-arm64", 1, signal);
         const newer = await build(workspace.path, "2.0.0-arm64", 2, signal);
-        expect(readElfPlatform(await readFile(newer.binaryPath))).toBe("linux-arm64");
+        expect(readProgramPlatform(await readFile(newer.binaryPath))).toBe("linux-arm64");
 
         await using machine = await createArm64Machine();
         await using fleet = await DemoFleet.start({ older, newer }, systemClock, signal);

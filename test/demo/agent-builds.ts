@@ -1,12 +1,13 @@
 /**
  * The two versions of the agent that a demo needs, built from the same sources.
  *
- * Builds are kept under dist/demo in a folder named by everything that goes into
- * them; the two folders used last are left for the next run.
+ * Builds are kept under dist, those of each platform in folders named by everything
+ * that goes into them; the two folders used last are left for the next run.
  */
 import { createHash } from "node:crypto";
 import { access, mkdir, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { TARGETS, type Platform } from "../../agent/build/target.ts";
 import { readDevelopmentPublisher } from "../../agent/build/publisher.ts";
 import { systemBench } from "../../agent/release/system-bench.ts";
 import type { PublicKey } from "../../gen/minisign.ts";
@@ -19,7 +20,6 @@ import { withMachineLock as untyped } from "../toolchain/machine-lock.mjs";
 const withMachineLock = untyped as <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
 const KEPT_BUILDS = 2;
-const CACHE = join(repositoryRoot, "dist", "demo");
 const INPUTS: readonly string[] = ["agent", "gen", "package-lock.json"];
 
 /** One built version. */
@@ -45,36 +45,49 @@ export async function buildAgents(
   version: string,
   print: (line: string) => void,
   signal: AbortSignal,
+  platform: Platform = "linux-x64",
 ): Promise<AgentBuilds> {
-  const lockName = `rollcall-agent-builds-${createHash("sha256").update(CACHE).digest("hex").slice(0, 16)}`;
-  return await withMachineLock(lockName, () => buildBoth(version, print, signal));
+  const cache = join(repositoryRoot, "dist", platform === "linux-x64" ? "demo" : `demo-${platform}`);
+  const lockName = `rollcall-agent-builds-${createHash("sha256").update(cache).digest("hex").slice(0, 16)}`;
+  return await withMachineLock(lockName, () => buildBoth({ version, platform, print, signal }, cache));
 }
 
-async function buildBoth(version: string, print: (line: string) => void, signal: AbortSignal): Promise<AgentBuilds> {
+/** What both builds have in common. */
+interface BuildOrder {
+  readonly version: string;
+  readonly platform: Platform;
+  readonly print: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+async function buildBoth(order: BuildOrder, cache: string): Promise<AgentBuilds> {
+  const { version } = order;
   // Builds trust the keys that they were made with; others would not be updated by them.
   const { folder: keys } = await readDevelopmentPublisher(repositoryRoot, systemBench);
-  const folder = join(CACHE, await digestInputs(version, keys.roots));
+  const folder = join(cache, await digestInputs(version, keys.roots));
   await mkdir(folder, { recursive: true });
-  const older = await buildAgent(folder, `${version}-older`, 1, print, signal);
-  const newer = await buildAgent(folder, version, 2, print, signal);
+  const older = await buildAgent(folder, { ...order, version: `${version}-older` }, 1);
+  const newer = await buildAgent(folder, order, 2);
   await utimes(folder, wallDate(), wallDate());
-  await removeOldBuilds();
+  await removeOldBuilds(cache);
   return { older, newer };
 }
 
 async function buildAgent(
   folder: string,
-  version: string,
+  { version, platform, print, signal }: BuildOrder,
   sequence: number,
-  print: (line: string) => void,
-  signal: AbortSignal,
 ): Promise<AgentBuild> {
   const releasesDir = join(folder, `sequence-${sequence}`);
   const release = join(releasesDir, version);
-  const build = { version, releasesDir, binaryPath: join(release, "linux-x64", "rollcall-agent") };
+  const build = {
+    version,
+    releasesDir,
+    binaryPath: join(release, platform, `rollcall-agent${TARGETS[platform].fileEnding}`),
+  };
   if (await exists(join(release, "manifest.json"))) return build;
   print(`Building agent ${version} …`);
-  const options = ["--version", version, "--sequence", String(sequence), "--out", releasesDir];
+  const options = ["--platform", platform, "--version", version, "--sequence", String(sequence), "--out", releasesDir];
   const result = await runCommand(process.execPath, [join("agent", "build", "main.ts"), ...options], signal);
   signal.throwIfAborted();
   if (!result.succeeded) throw new Error(`the agent could not be built:\n${result.output}`);
@@ -101,8 +114,8 @@ async function listFiles(path: string): Promise<readonly string[]> {
     .toSorted();
 }
 
-async function removeOldBuilds(): Promise<void> {
-  const folders = (await readdir(CACHE)).map((name) => join(CACHE, name));
+async function removeOldBuilds(cache: string): Promise<void> {
+  const folders = (await readdir(cache)).map((name) => join(cache, name));
   const aged = await Promise.all(folders.map(async (path) => ({ path, usedMs: (await stat(path)).mtimeMs })));
   const old = aged.toSorted((left, right) => right.usedMs - left.usedMs).slice(KEPT_BUILDS);
   await Promise.all(old.map(({ path }) => rm(path, { recursive: true, force: true })));

@@ -38,7 +38,7 @@ export async function updateBadly(flaw: Flaw, order: HarnessOrder, bytes: Uint8A
       return syncFolder(paths.folder);
     case "skips the fsync of the new binary":
       await stage(paths, bytes, false);
-      return swapBinary(paths, entry, () => true);
+      return swapBinary(paths, entry, { replaceBinary: () => rename(paths.staged, paths.binary) }, () => true);
   }
 }
 

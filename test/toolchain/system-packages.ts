@@ -44,6 +44,9 @@ export const ARM64_PACKAGES: readonly SystemPackage[] = [
   { name: "libstdc++6-arm64-cross", program: "/usr/aarch64-linux-gnu/lib/libstdc++.so.6" },
 ];
 
+/** What running the agent of windows-x64 needs beside them: `npm run test:windows`. */
+export const WINDOWS_PACKAGES: readonly SystemPackage[] = [{ name: "debootstrap", program: "debootstrap" }];
+
 /** Names of the packages whose program is not on this machine. */
 export function findMissingPackages(packages = SYSTEM_PACKAGES): readonly string[] {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];

@@ -2,9 +2,10 @@ import { execFile } from "node:child_process";
 import { readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
-import { readElfPlatform } from "../../../agent/updater/elf-header.ts";
+import { PROGRAM_HEAD_BYTES, readProgramPlatform } from "../../../agent/updater/program-header.ts";
 import { JobReason } from "../../../gen/rollcall/v1/model_pb.js";
 import { buildTinyElf } from "../../support/tiny-elf.ts";
+import { buildTinyPe } from "../../support/tiny-pe.ts";
 import { findLeaks } from "./leak-check.ts";
 import {
   BLOCK_BYTES,
@@ -141,9 +142,9 @@ describe("a stage", () => {
   });
 });
 
-describe("the ELF header", () => {
+describe("a program's header", () => {
   it("names the platform of this very Node", async () => {
-    expect(readElfPlatform((await readFile(process.execPath)).subarray(0, 64))).toBe("linux-x64");
+    expect(readProgramPlatform((await readFile(process.execPath)).subarray(0, PROGRAM_HEAD_BYTES))).toBe("linux-x64");
   });
 
   it.each([
@@ -154,7 +155,24 @@ describe("the ELF header", () => {
   ])("is no program's when it is %s", (_name, offset, value) => {
     const head = buildTinyElf({ prints: "" });
     head[offset] = value;
-    expect(readElfPlatform(head)).toBeUndefined();
+    expect(readProgramPlatform(head)).toBeUndefined();
+  });
+
+  it("names the platform of a program for Windows", () => {
+    expect(readProgramPlatform(buildTinyPe({ prints: "", whenRun: "hang" }))).toBe("windows-x64");
+    expect(readProgramPlatform(buildTinyPe({ prints: "", whenRun: "hang", machine: 0x14c }))).toBe("windows-unknown");
+  });
+
+  it.each([
+    ["of a library", 0x80 + 23, 0x20],
+    ["of an object file", 0x80 + 22, 0],
+    ["32-bit", 0x80 + 25, 1],
+    ["of another magic", 0x81, 0],
+    ["beyond its own end", 0x3f, 0xff],
+  ])("is no program's for Windows when it is %s", (_name, offset, value) => {
+    const head = buildTinyPe({ prints: "", whenRun: "hang" });
+    head[offset] = value;
+    expect(readProgramPlatform(head)).toBeUndefined();
   });
 });
 

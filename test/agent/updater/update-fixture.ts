@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { PlatformOptions } from "../../../agent/updater/linux-platform.ts";
+import type { PlatformOptions } from "../../../agent/updater/binary-platform.ts";
 import { createLinuxPlatform } from "../../../agent/updater/linux-platform.ts";
 import { createTrustFile } from "../../../agent/updater/trust-file.ts";
 import { openTrustStore } from "../../../agent/updater/trust-store.ts";
