@@ -8,15 +8,13 @@
  */
 import type { Alert } from "../../../gen/rollcall/v1/attention_pb.js";
 import type { WatchFleetResponse } from "../../../gen/rollcall/v1/fleet_pb.js";
-import type { Host, HostCounts } from "../../../gen/rollcall/v1/model_pb.js";
+import type { HostCounts } from "../../../gen/rollcall/v1/model_pb.js";
 import type { FleetUpdate } from "../../../gen/rollcall/v1/rollout_pb.js";
 import { toMs } from "../words/times.ts";
+import { EMPTY_ROSTER, HostRoster, type RosterPicture } from "./host-roster.ts";
 
 /** An unchanging picture of the fleet. */
-export interface FleetPicture {
-  readonly hosts: ReadonlyMap<string, Host>;
-  /** By hostname, then id. */
-  readonly ordered: readonly Host[];
+export interface FleetPicture extends RosterPicture {
   readonly counts: HostCounts | undefined;
   /** Those that are open. */
   readonly alerts: ReadonlyMap<string, Alert>;
@@ -28,34 +26,23 @@ export interface FleetPicture {
 
 /** What nobody knows anything of yet. */
 export const EMPTY_PICTURE: FleetPicture = {
-  hosts: new Map(),
-  ordered: [],
+  ...EMPTY_ROSTER,
   counts: undefined,
   alerts: new Map(),
   fleetUpdates: [],
   isComplete: false,
 };
 
-/** By hostname as people read numbers in it, then id. */
-const byName = new Intl.Collator("en", { numeric: true });
-
-/** Orders hosts by name, then id. */
-export function compareHosts(a: Host, b: Host): number {
-  return byName.compare(a.hostname, b.hostname) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
-}
-
 export class FleetModel {
-  #hosts = new Map<string, Host>();
+  #roster = new HostRoster();
   /** A new snapshot while it comes. */
-  #arriving: Map<string, Host> | undefined;
+  #arriving: HostRoster | undefined;
   #counts: HostCounts | undefined;
   #isComplete = false;
   readonly #alerts = new Map<string, Alert>();
-  readonly #fleetUpdates = new Map<string, FleetUpdate>();
-  #ordered: readonly Host[] = [];
-  /** Hosts that changed in place since `#ordered` was made. */
-  readonly #touched = new Set<string>();
-  #isOrderStale = false;
+  /** A copy of the alerts that never changes; `undefined` once it no longer holds. */
+  #alertsShown: ReadonlyMap<string, Alert> | undefined;
+  #fleetUpdates: readonly FleetUpdate[] = [];
 
   /** Takes one message of the stream. */
   apply(message: WatchFleetResponse): void {
@@ -63,25 +50,24 @@ export class FleetModel {
     const { change } = message;
     switch (change.case) {
       case "snapshot":
-        if (change.value.first) this.#arriving = new Map();
-        for (const host of change.value.hosts) this.#arriving?.set(host.id, host);
-        if (!this.#isComplete) this.#showArriving();
+        if (change.value.first) this.#beginSnapshot();
+        for (const host of change.value.hosts) this.#arriving?.put(host);
         break;
       case "caughtUp":
-        if (this.#arriving !== undefined) this.#showArriving();
+        this.#roster = this.#arriving ?? this.#roster;
         this.#arriving = undefined;
         this.#isComplete = true;
         break;
       case "host":
-        this.#arriving?.set(change.value.id, change.value);
-        this.#putHost(change.value);
+        this.#arriving?.put(change.value);
+        if (this.#arriving !== this.#roster) this.#roster.put(change.value);
         break;
       case "removedHostId":
-        this.#arriving?.delete(change.value);
-        if (this.#hosts.delete(change.value)) this.#isOrderStale = true;
+        this.#arriving?.remove(change.value);
+        this.#roster.remove(change.value);
         break;
       case "fleetUpdate":
-        this.#putFleetUpdate(change.value);
+        this.addFleetUpdates([change.value]);
         break;
       case "alert":
         this.#putAlert(change.value);
@@ -95,7 +81,11 @@ export class FleetModel {
 
   /** What the stream does not begin with. Whatever it told since is newer. */
   addFleetUpdates(updates: readonly FleetUpdate[]): void {
-    for (const update of updates) this.#putFleetUpdate(update);
+    const known = new Map(this.#fleetUpdates.map((update) => [update.id, update]));
+    for (const update of updates) {
+      if ((toMs(known.get(update.id)?.changedAt) ?? 0) <= (toMs(update.changedAt) ?? 0)) known.set(update.id, update);
+    }
+    this.#fleetUpdates = [...known.values()].toSorted((a, b) => (toMs(b.createdAt) ?? 0) - (toMs(a.createdAt) ?? 0));
   }
 
   /** All open alerts, read while the stream was already open; `readAtMs` by the server's clock, before the read. */
@@ -105,56 +95,31 @@ export class FleetModel {
       // What was raised after the read began is not in its answer, and stays.
       if (!listed.has(id) && (toMs(alert.touchedAt) ?? 0) < readAtMs) this.#alerts.delete(id);
     }
+    this.#alertsShown = undefined;
     for (const alert of alerts) this.#putAlert(alert);
   }
 
   /** The fleet as it is now. */
   picture(): FleetPicture {
-    this.#bringOrderUpToDate();
+    this.#alertsShown ??= new Map(this.#alerts);
     return {
-      hosts: new Map(this.#hosts),
-      ordered: this.#ordered,
+      ...this.#roster.picture(),
       counts: this.#counts,
-      alerts: new Map(this.#alerts),
-      fleetUpdates: [...this.#fleetUpdates.values()].toSorted(
-        (a, b) => (toMs(b.createdAt) ?? 0) - (toMs(a.createdAt) ?? 0),
-      ),
+      alerts: this.#alertsShown,
+      fleetUpdates: this.#fleetUpdates,
       isComplete: this.#isComplete,
     };
   }
 
-  #showArriving(): void {
-    this.#hosts = new Map(this.#arriving);
-    this.#isOrderStale = true;
-  }
-
-  #putHost(host: Host): void {
-    const known = this.#hosts.get(host.id);
-    this.#hosts.set(host.id, host);
-    if (known?.hostname === host.hostname) this.#touched.add(host.id);
-    else this.#isOrderStale = true;
-  }
-
-  #putFleetUpdate(update: FleetUpdate): void {
-    const known = this.#fleetUpdates.get(update.id);
-    if (known === undefined || (toMs(known.changedAt) ?? 0) <= (toMs(update.changedAt) ?? 0))
-      this.#fleetUpdates.set(update.id, update);
+  #beginSnapshot(): void {
+    this.#arriving = new HostRoster();
+    // The very first one shows as it comes.
+    if (!this.#isComplete) this.#roster = this.#arriving;
   }
 
   #putAlert(alert: Alert): void {
     if (alert.resolvedAt === undefined) this.#alerts.set(alert.id, alert);
     else this.#alerts.delete(alert.id);
-  }
-
-  #bringOrderUpToDate(): void {
-    if (this.#isOrderStale) {
-      this.#ordered = [...this.#hosts.values()].toSorted(compareHosts);
-    } else if (this.#touched.size > 0) {
-      this.#ordered = this.#ordered.map((host) =>
-        this.#touched.has(host.id) ? (this.#hosts.get(host.id) ?? host) : host,
-      );
-    }
-    this.#touched.clear();
-    this.#isOrderStale = false;
+    this.#alertsShown = undefined;
   }
 }

@@ -11,7 +11,6 @@ import type { ServerTime } from "../time/server-time.svelte.ts";
 import { toMs } from "../words/times.ts";
 import { EMPTY_PICTURE, FleetModel, type FleetPicture } from "./fleet-model.ts";
 import { FleetStream, type Connection } from "./fleet-stream.ts";
-import { tallyHosts } from "./host-query.ts";
 
 /** *Units*: milliseconds between two drawings. */
 const DRAW_MS = 200;
@@ -43,8 +42,7 @@ export class Fleet implements Disposable {
   readonly hosts = $derived(this.#picture.hosts);
   readonly ordered = $derived(this.#picture.ordered);
   readonly counts = $derived(this.#picture.counts);
-  /** Counted once for everybody who draws it: it looks at every host. */
-  readonly tally = $derived(tallyHosts(this.#picture.ordered));
+  readonly tally = $derived(this.#picture.tally);
   readonly alerts = $derived(this.#picture.alerts);
   readonly isComplete = $derived(this.#picture.isComplete);
   readonly fleetUpdates = $derived(this.#picture.fleetUpdates);

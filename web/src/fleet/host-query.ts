@@ -5,7 +5,6 @@
 import { HostStatus, type Host } from "../../../gen/rollcall/v1/model_pb.js";
 import { isFailure, isOpen } from "../words/job-words.ts";
 import { toMs } from "../words/times.ts";
-import { compareHosts } from "./fleet-model.ts";
 
 /** Filters by what is wrong, or going on. */
 export const UPDATE_FILTERS = ["behind", "failing", "updating"] as const;
@@ -99,6 +98,7 @@ const UPDATE_TESTS: Readonly<Record<UpdateFilter, (host: Host) => boolean>> = {
 
 /** The hosts that a view shows, in its order. `ordered` is by name already. */
 export function selectHosts(ordered: readonly Host[], view: HostQuery): readonly Host[] {
+  if (!isFiltered(view)) return sortHosts(ordered, view);
   const words = view.search.toLowerCase().split(/\s+/).filter(Boolean);
   const found = ordered.filter(
     (host) =>
@@ -111,15 +111,24 @@ export function selectHosts(ordered: readonly Host[], view: HostQuery): readonly
   return sortHosts(found, view);
 }
 
-const versions = new Intl.Collator("en", { numeric: true });
-
-const COMPARE: Readonly<Record<SortKey, (a: Host, b: Host) => number>> = {
-  name: compareHosts,
-  platform: (a, b) => (a.platform < b.platform ? -1 : a.platform > b.platform ? 1 : 0),
-  version: (a, b) => versions.compare(a.agentVersion, b.agentVersion),
-  status: (a, b) => a.status - b.status,
-  last_seen: (a, b) => lastSeen(b) - lastSeen(a),
+/** What the rows of a column are ordered by: one number a host. Words are compared once for each that there is, not for each host. */
+const SORT_NUMBERS: Readonly<Record<Exclude<SortKey, "name">, (hosts: readonly Host[]) => readonly number[]>> = {
+  platform: (hosts) => rankWords(hosts.map(({ platform }) => platform)),
+  version: (hosts) =>
+    rankWords(
+      hosts.map(({ agentVersion }) => agentVersion),
+      byNumbers.compare,
+    ),
+  status: (hosts) => hosts.map(({ status }) => status),
+  last_seen: (hosts) => hosts.map((host) => -lastSeen(host)),
 };
+
+const byNumbers = new Intl.Collator("en", { numeric: true });
+
+function rankWords(words: readonly string[], compare?: (a: string, b: string) => number): readonly number[] {
+  const ranks = new Map([...new Set(words)].toSorted(compare).map((word, rank) => [word, rank]));
+  return words.map((word) => ranks.get(word) ?? 0);
+}
 
 function lastSeen(host: Host): number {
   return host.status === HostStatus.ONLINE ? Number.MAX_SAFE_INTEGER : (toMs(host.lastSeenAt) ?? 0);
@@ -129,36 +138,9 @@ function sortHosts(hosts: readonly Host[], { sort, isDescending }: HostQuery): r
   if (sort === "name") return isDescending ? hosts.toReversed() : hosts;
   // Stable: hosts that are alike stay by name, whichever way.
   const sign = isDescending ? -1 : 1;
-  return hosts.toSorted((a, b) => sign * COMPARE[sort](a, b));
-}
-
-/** How many hosts each choice of a filter would show on its own. */
-export interface HostTally {
-  readonly behind: number;
-  readonly offline: number;
-  readonly failing: number;
-  /** By name, the most frequent first. */
-  readonly platforms: readonly (readonly [name: string, hosts: number])[];
-  readonly versions: readonly (readonly [name: string, hosts: number])[];
-}
-
-/** Counts what the filters offer. */
-export function tallyHosts(hosts: readonly Host[]): HostTally {
-  const platforms = new Map<string, number>();
-  const found = new Map<string, number>();
-  let behind = 0;
-  let offline = 0;
-  let failing = 0;
-  for (const host of hosts) {
-    platforms.set(host.platform, (platforms.get(host.platform) ?? 0) + 1);
-    if (host.agentVersion !== "") found.set(host.agentVersion, (found.get(host.agentVersion) ?? 0) + 1);
-    if (host.updateAvailable) behind += 1;
-    if (host.status === HostStatus.OFFLINE) offline += 1;
-    if (isFailing(host)) failing += 1;
-  }
-  return { behind, offline, failing, platforms: byCount(platforms), versions: byCount(found) };
-}
-
-function byCount(counts: ReadonlyMap<string, number>): readonly (readonly [string, number])[] {
-  return [...counts].toSorted((a, b) => b[1] - a[1] || versions.compare(b[0], a[0]));
+  const numbers = SORT_NUMBERS[sort](hosts);
+  return hosts
+    .map((host, place) => ({ host, number: sign * (numbers[place] ?? 0) }))
+    .toSorted((a, b) => a.number - b.number)
+    .map(({ host }) => host);
 }

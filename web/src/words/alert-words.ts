@@ -4,7 +4,7 @@ import { titleOfAlert } from "../../../gen/alert-title.ts";
 import type { Shape } from "./shapes.ts";
 
 /** What an alert is about, in one line without a full stop. */
-export function alertTitle(alert: Alert, hosts: ReadonlyMap<string, Host>): string {
+export function alertTitle(alert: Alert, hosts: Pick<ReadonlyMap<string, Host>, "get">): string {
   const host = hosts.get(alert.hostId)?.hostname ?? "a host that was removed";
   return titleOfAlert(alert.kind, alert.hostId === "" ? undefined : host, alert.reason);
 }

@@ -3,6 +3,7 @@
  * What a row says still changes; where it stands does not.
  */
 import type { Host } from "../../../../gen/rollcall/v1/model_pb.js";
+import type { HostsById } from "../../fleet/host-roster.ts";
 
 /** What is shown while the order is held. */
 export interface HeldOrder {
@@ -12,11 +13,7 @@ export interface HeldOrder {
 }
 
 /** Keeps the hosts of `held` in their places, as `hosts` knows them now. `wanted` is what would be shown else. */
-export function holdOrder(
-  held: readonly string[],
-  wanted: readonly Host[],
-  hosts: ReadonlyMap<string, Host>,
-): HeldOrder {
+export function holdOrder(held: readonly string[], wanted: readonly Host[], hosts: HostsById): HeldOrder {
   // Nearly always; and what follows costs several milliseconds in a large fleet.
   if (held.length === wanted.length && held.every((id, index) => wanted[index]?.id === id))
     return { rows: wanted, moves: 0 };
