@@ -19,6 +19,13 @@ export class ManualClock implements Clock {
     return { [Symbol.dispose]: () => void this.#timers.delete(timer) };
   }
 
+  /** For whoever wants to see how often others had their turn. */
+  turns = 0;
+
+  async nextTask(): Promise<void> {
+    this.turns += 1;
+  }
+
   /** Timers that wait. */
   get size(): number {
     return this.#timers.size;

@@ -99,6 +99,34 @@ test("each further try comes later, up to fifteen seconds, and the loss is dated
   await ended;
 });
 
+test("messages that arrive all at once leave the browser its turn every eight milliseconds", async () => {
+  const clock = new ManualClock();
+  /** How often others had their turn before each message. */
+  const turnsBefore: number[] = [];
+  const stream = new FleetStream({
+    watch: async function* () {
+      for (let index = 0; index < 20; index += 1)
+        yield message({ change: { case: "host", value: host(`web-${index}`) } });
+      yield* silent(ended.signal);
+    },
+    clock,
+    random: () => 1,
+    isStillWelcome: async () => false,
+    onMessage: () => {
+      turnsBefore.push(clock.turns);
+      clock.advance(3);
+    },
+    onConnection: () => {},
+  });
+  const ended = new AbortController();
+  const run = stream.run();
+  await vi.waitFor(() => expect(turnsBefore).toHaveLength(20));
+  expect(turnsBefore).toEqual(Array.from({ length: 20 }, (_, index) => Math.floor(index / 3)));
+  stream[Symbol.dispose]();
+  ended.abort();
+  await run;
+});
+
 test("a line that is silent for longer than the server ever is counts as lost", async () => {
   const { clock, kinds, stream, ended } = play(whole);
   await vi.waitFor(() => expect(kinds()).toEqual(["live"]));

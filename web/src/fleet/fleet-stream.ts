@@ -40,6 +40,8 @@ export interface FleetStreamParts {
 const SILENCE_MS = 15_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 15_000;
+/** So long at a time messages are taken in: a key that is pressed meanwhile waits no longer. */
+const SLICE_MS = 8;
 
 export class FleetStream implements Disposable {
   readonly #parts: FleetStreamParts;
@@ -88,6 +90,7 @@ export class FleetStream implements Disposable {
     const stop = (): void => attempt.abort();
     this.#ended.signal.addEventListener("abort", stop, { once: true });
     let watchdog = clock.schedule(SILENCE_MS, stop);
+    let sliceBeganAtMs = clock.monotonicMs();
     try {
       for await (const message of watch(this.#resumeToken, attempt.signal)) {
         watchdog[Symbol.dispose]();
@@ -97,6 +100,10 @@ export class FleetStream implements Disposable {
         onMessage(message);
         // Until then the picture has gaps.
         if (message.change.case === "caughtUp") this.#becameLive();
+        // Whatever has arrived would otherwise be taken in at one go, thousands of messages in a storm.
+        if (clock.monotonicMs() - sliceBeganAtMs < SLICE_MS) continue;
+        await clock.nextTask();
+        sliceBeganAtMs = clock.monotonicMs();
       }
       return undefined;
     } catch (error) {

@@ -8,7 +8,13 @@ export interface Clock {
   monotonicMs(): number;
   /** Calls back once after `delayMs` unless disposed before. */
   schedule(delayMs: number, callback: () => void): Disposable;
+  /** Resolves once the browser had its turn: input and drawing go first. Not slowed down while the page is hidden, as timers are. */
+  nextTask(): Promise<void>;
 }
+
+const turns = new MessageChannel();
+const waiting: (() => void)[] = [];
+turns.port1.onmessage = () => waiting.shift()?.();
 
 /** The browser's own. */
 export const browserClock: Clock = {
@@ -18,4 +24,9 @@ export const browserClock: Clock = {
     const timer = setTimeout(callback, delayMs);
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   },
+  nextTask: () =>
+    new Promise((resolve) => {
+      waiting.push(resolve);
+      turns.port2.postMessage(undefined);
+    }),
 };
