@@ -51,6 +51,7 @@ import { DeadlineLoop } from "./watcher/deadline-loop.ts";
 import { FleetDesk } from "./worker/fleet-desk.ts";
 import { FleetUpdateLoop } from "./worker/fleet-update-loop.ts";
 import { HostMailboxes } from "./watcher/host-mailboxes.ts";
+import { OpenJobHosts } from "./watcher/open-job-hosts.ts";
 import { SessionWatcher } from "./watcher/session-watcher.ts";
 import { acknowledgeAlert, removeHost } from "./watcher/operator-acts.ts";
 import { UpdateDesk } from "./watcher/update-desk.ts";
@@ -132,6 +133,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     board.tell("fleet_loop");
   };
   const updateStore = createUpdateStore(db, { ...storeOptions, clock });
+  const openJobs = new OpenJobHosts();
+  openJobs.load(await updateStore.listOpenJobs());
   const mailboxes = new HostMailboxes((hostId) => board.tell("errand", hostId));
   const interpreter = {
     store: updateStore,
@@ -141,6 +144,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       jobChanged: (job: Job) => {
         changes.jobChanged(job);
         metrics.jobChanged(job);
+        openJobs.jobChanged(job);
         if (job.fleetUpdateId !== null) wakeFleetLoop();
       },
     },
@@ -160,6 +164,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const nextCredential = (hostId: HostId, generation: number): string => identities.nextCredential(hostId, generation);
   const watcher = new SessionWatcher({
     ...interpreter,
+    openJobs,
     tookOver: (takeover) => board.tell("session", writeTakeover(takeover)),
     clock,
     durations,

@@ -32,6 +32,7 @@ export type RefusalReason =
   | "below_sequence_floor"
   | "artifact_unknown"
   | "needs_reinstall"
+  | "server_busy"
   | "user_unknown"
   | "username_taken"
   | "last_admin"

@@ -81,6 +81,7 @@ export function createStreamMetrics(registry: Registry, clock: Clock) {
     refused: (reason: RefusalReason): void => refusals.inc({ reason }),
     /** The handler, with its Hellos counted and timed. */
     meterHellos: (handler: SessionHandler): SessionHandler => ({
+      hasOpenJob: (...hello) => handler.hasOpenJob(...hello),
       opened: (...hello) => opened(handler, ...hello),
       progressed: (...progress) => handler.progressed(...progress),
       closed: (...session) => handler.closed(...session),

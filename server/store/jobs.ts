@@ -218,6 +218,11 @@ export async function listDispatchedJobs(
   return (await jobs.execute()).map(toJob);
 }
 
+/** Every open job, and whose it is. */
+export async function listOpenJobs(db: Executor): Promise<readonly { readonly id: JobId; readonly hostId: HostId }[]> {
+  return db.selectFrom("jobs").select(["id", "host_id as hostId"]).where("ended_at", "is", null).execute();
+}
+
 /** Those of these jobs that have ended. */
 export async function listEndedJobs(db: Executor, ids: readonly JobId[]): Promise<readonly JobId[]> {
   const rows = await db

@@ -32,6 +32,7 @@ import {
   isOwnJob,
   listDispatchedJobs,
   listEndedJobs,
+  listOpenJobs,
   lockJobs,
   lockOpenJobs,
   saveJobStates,
@@ -82,6 +83,7 @@ export function createUpdateStore(db: Kysely<Db>, options: UpdateStoreOptions & 
     addDelivered: (hostId: HostId, jobId: string, bytes: number) =>
       shared.run(hostId, (tx) => tx.addDelivered(jobId as JobId, bytes)),
     isOwnJob: (hostId: HostId, jobId: string) => answered(isOwnJob(db, hostId, jobId as JobId)),
+    listOpenJobs: () => answered(listOpenJobs(db)),
     listDispatched: (hostIds?: readonly HostId[]) => answered(listDispatchedJobs(db, options.replicaId, hostIds)),
     listEnded: (jobIds: readonly JobId[]) => answered(listEndedJobs(db, jobIds)),
   };

@@ -25,10 +25,11 @@ import { AgentStream, type ConnectCall } from "./agent-stream.ts";
 import type { Callers, HostCaller } from "./callers.ts";
 import { checkMessage } from "./check-message.ts";
 import { toGrpcStatus } from "./grpc-status.ts";
+import type { HelloAdmission } from "./hello-admission.ts";
 import type { ListenerLimits } from "./limits.ts";
 import { MessageRate } from "./message-rate.ts";
 import type { OpenTasks } from "./open-tasks.ts";
-import type { SessionHandler, StreamLog } from "./ports.ts";
+import type { OpenedSession, SessionHandler, StreamLog } from "./ports.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import { StreamSession } from "./session.ts";
 import { StreamEndedError } from "./stream-ended-error.ts";
@@ -36,6 +37,7 @@ import { StreamEndedError } from "./stream-ended-error.ts";
 export interface ConnectOptions {
   readonly handler: SessionHandler;
   readonly registry: SessionRegistry;
+  readonly admission: HelloAdmission;
   /** Every stream from its headers on, for who ends them all. */
   readonly streams: Set<AgentStream>;
   readonly callers: Callers;
@@ -93,9 +95,8 @@ async function runSession(
   caller: HostCaller,
   options: ConnectOptions,
 ): Promise<void> {
-  const { hostId } = caller.identity;
   const session = new StreamSession(caller.identity, hello.instanceId, stream, options.log);
-  const opened = await options.handler.opened(hello, session, options.registry.get(hostId));
+  const opened = await open(hello, session, options);
   try {
     session.open(opened.epoch);
     if (!options.registry.place(session)) return;
@@ -108,6 +109,12 @@ async function runSession(
   } finally {
     await close(session, opened.epoch, options);
   }
+}
+
+async function open(hello: Hello, session: StreamSession, options: ConnectOptions): Promise<OpenedSession> {
+  const { admission, handler, registry } = options;
+  using _place = admission.enter(handler.hasOpenJob(hello, session.hostId));
+  return await handler.opened(hello, session, registry.get(session.hostId));
 }
 
 async function converse(

@@ -12,6 +12,8 @@ export interface ListenerLimits {
   readonly refusalDelayMs: number;
   /** From the call's headers to Hello. */
   readonly helloTimeoutMs: number;
+  /** Hellos that are stored at one time; there is as much room again for hosts with an open job. */
+  readonly hellosAtOnce: number;
   /** A session without any message for this long ends. */
   readonly heartbeatTimeoutMs: number;
   readonly messagesPerSecond: number;
@@ -33,7 +35,7 @@ export interface ListenerLimits {
   readonly transferStallMs: number;
   /** How often an agent that waits for its turn is told that it does. */
   readonly waitNoticeMs: number;
-  /** A draining server asks its agents to come back spread over this long. */
+  /** A server that drains, or that more agents come to than it takes, asks them to come back spread over this long. */
   readonly returnSpreadMs: number;
 }
 
@@ -45,6 +47,7 @@ export const DEFAULT_LIMITS: ListenerLimits = {
   connectionsPerHost: 8,
   refusalDelayMs: 100,
   helloTimeoutMs: 10_000,
+  hellosAtOnce: 1_000,
   heartbeatTimeoutMs: 45_000,
   messagesPerSecond: 50,
   queuedMessages: 64,

@@ -33,6 +33,7 @@ import { enrollHandler } from "./enroll-handler.ts";
 import { fetchBlocksHandler } from "./fetch-blocks-handler.ts";
 import { fetchManifestHandler } from "./fetch-manifest-handler.ts";
 import { toGrpcStatus } from "./grpc-status.ts";
+import { chooseDelayMs, HelloAdmission } from "./hello-admission.ts";
 import { DEFAULT_LIMITS, type ListenerLimits } from "./limits.ts";
 import { ListenerCredentials } from "./listener-credentials.ts";
 import { OpenTasks } from "./open-tasks.ts";
@@ -130,7 +131,17 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
   });
   grpc.addService(grpcService(AgentService), {
     enroll: enrollHandler(options.enrollment, unary),
-    connect: connectHandler({ handler: options.handler, registry, streams, callers, tasks, clock, log, limits }),
+    connect: connectHandler({
+      handler: options.handler,
+      registry,
+      admission: new HelloAdmission(limits, options.random),
+      streams,
+      callers,
+      tasks,
+      clock,
+      log,
+      limits,
+    }),
     fetchManifest: fetchManifestHandler(options.deliveries, unary),
     fetchBlocks: fetchBlocksHandler({
       ...unary,
@@ -156,9 +167,7 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
 
   const sendAway = (sentence: string): void => {
     for (const stream of streams) {
-      const retryAfterMs = Math.floor(
-        (Buffer.from(options.random.bytes(4)).readUInt32BE() / 2 ** 32) * limits.returnSpreadMs,
-      );
+      const retryAfterMs = chooseDelayMs(limits.returnSpreadMs, options.random);
       stream.fail(toGrpcStatus(new RefusedError("draining", sentence, {}, retryAfterMs), "drain", log));
     }
   };

@@ -50,6 +50,8 @@ export interface OpenedSession {
 
 /** Turns what agents say into changes. Calls for one session never overlap and keep the stream's order. */
 export interface SessionHandler {
+  /** True for a host with an open job: where not everybody can be let in, it goes first. */
+  hasOpenJob(hello: Hello, hostId: HostId): boolean;
   /** Throws RefusedError when the session may not open. */
   opened(hello: Hello, session: AgentSession, incumbent: AgentSession | undefined): Promise<OpenedSession>;
   progressed(progress: UpdateProgress, session: AgentSession, epoch: SessionEpoch): Promise<void>;

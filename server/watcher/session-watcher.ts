@@ -16,6 +16,7 @@ import { isLegal } from "../domain/reduce-job.ts";
 import type { AgentSession, OpenedSession, SessionHandler } from "../stream/ports.ts";
 import { fromWireDetails, fromWireReason, toHelloReport } from "../wire/job-words.ts";
 import { applyJobEvent, settleJobEvent, type AppliedEvent, type InterpreterParts } from "./job-interpreter.ts";
+import type { OpenJobHosts } from "./open-job-hosts.ts";
 import type { Log, OpenedFacts, UpdateTransaction } from "./ports.ts";
 import { cancelUpdate, welcome } from "./server-messages.ts";
 
@@ -36,6 +37,7 @@ export interface Takeover {
 export interface SessionWatcherParts extends InterpreterParts {
   /** Told of sessions that took over from one of another server, which ends it. */
   readonly tookOver?: (takeover: Takeover) => void;
+  readonly openJobs: OpenJobHosts;
   readonly clock: Clock;
   readonly durations: Durations;
   readonly serverVersion: string;
@@ -51,6 +53,10 @@ export class SessionWatcher implements SessionHandler {
 
   constructor(parts: SessionWatcherParts) {
     this.#parts = parts;
+  }
+
+  hasOpenJob(hello: Hello, hostId: HostId): boolean {
+    return hello.activeJob !== undefined || this.#parts.openJobs.has(hostId);
   }
 
   async opened(hello: Hello, session: AgentSession, incumbent: AgentSession | undefined): Promise<OpenedSession> {

@@ -54,6 +54,7 @@ const REFUSAL_CODES: Readonly<Record<RefusalReason, StatusCode>> = {
   foreign_job: STATUS.permissionDenied,
   too_many_connections: STATUS.resourceExhausted,
   draining: STATUS.unavailable,
+  server_busy: STATUS.unavailable,
   user_unknown: STATUS.notFound,
   username_taken: STATUS.alreadyExists,
   last_admin: STATUS.failedPrecondition,

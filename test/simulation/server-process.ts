@@ -12,6 +12,7 @@ import type { HostId, ReplicaId } from "../../server/domain/ids.ts";
 import { DeadlineLoop } from "../../server/watcher/deadline-loop.ts";
 import { HostMailboxes } from "../../server/watcher/host-mailboxes.ts";
 import { removeHost } from "../../server/watcher/operator-acts.ts";
+import { OpenJobHosts } from "../../server/watcher/open-job-hosts.ts";
 import { SessionWatcher } from "../../server/watcher/session-watcher.ts";
 import { UpdateDesk } from "../../server/watcher/update-desk.ts";
 import { FleetDesk } from "../../server/worker/fleet-desk.ts";
@@ -104,7 +105,15 @@ export class ServerProcess {
     });
     this.rollout = new FleetDesk({ store: fleets, random, changes, wake: () => fleetLoop.wake() });
     const nextCredential = (): string => "";
-    this.watcher = new SessionWatcher({ ...interpreter, clock, durations, serverVersion: "1", nextCredential, log });
+    this.watcher = new SessionWatcher({
+      ...interpreter,
+      openJobs: new OpenJobHosts(),
+      clock,
+      durations,
+      serverVersion: "1",
+      nextCredential,
+      log,
+    });
     const loop = new DeadlineLoop({ ...interpreter, deadlines, waitingJobs: () => [], clock, durations, log });
     this.#removal = (hostId) =>
       removeHost(interpreter, (id, error) => this.registry.get(id)?.end(error), hostId, "operator");

@@ -633,6 +633,13 @@ export enum Refusal_Reason {
   NEEDS_REINSTALL = 32,
 
   /**
+   * More agents say Hello than are taken at one time; retry_after_ms says when to come back.
+   *
+   * @generated from enum value: REASON_SERVER_BUSY = 33;
+   */
+  SERVER_BUSY = 33,
+
+  /**
    * From here on: people, sessions and API tokens.
    *
    * @generated from enum value: REASON_USER_UNKNOWN = 50;

@@ -33,6 +33,7 @@ const listener = await listenForAgents({
   credentials: { verify: async (bearer) => readCredential(key, bearer) ?? refuse() },
   enrollment: { enroll: async () => refuse() },
   handler: {
+    hasOpenJob: () => false,
     opened: async (_hello, session) => {
       lastEpoch += 1n;
       const epoch = lastEpoch as SessionEpoch;

@@ -95,11 +95,17 @@ export class FakeSessions implements SessionHandler {
   readonly closings: { readonly session: AgentSession; readonly epoch: SessionEpoch }[] = [];
   /** Largest number of calls for one session at one time. */
   greatestOverlap = 0;
+  /** Hosts with an open job. */
+  readonly busyHosts = new Set<HostId>();
   onOpened: (call: OpenedCall) => Promise<void> = async () => {};
   onProgressed: (progress: UpdateProgress) => Promise<void> = async () => {};
   readonly #running = new Map<AgentSession, number>();
   #epoch = 0n;
   #waiting: (() => void)[] = [];
+
+  hasOpenJob(_hello: Hello, hostId: HostId): boolean {
+    return this.busyHosts.has(hostId);
+  }
 
   async opened(hello: Hello, session: AgentSession, incumbent: AgentSession | undefined): Promise<OpenedSession> {
     return await this.#track(session, async () => {
