@@ -41,7 +41,7 @@ export async function gatherCrowd(
   await own.server.kill();
   const credentialKeyPath = join(own.dataDir, "credential.key");
   const hosts = await enrolHosts(own.database, await readFile(credentialKeyPath, "utf8"), count);
-  await own.server.start();
+  await own.server.start(options.environment);
   const caPem = await own.server.caPem();
   const [host = "", port] = own.server.agents.split(":");
   const postmasterId = await findPostmaster(own.database);

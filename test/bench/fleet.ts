@@ -5,15 +5,13 @@
  * agents can be told and come back at all, by a bare grpc-js echo in the same run.
  */
 import { loadavg } from "node:os";
-import type { Client } from "@connectrpc/connect";
 import type pg from "pg";
 import { systemClock } from "../../agent/clock-system.ts";
-import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
-import { FleetUpdateState, type FleetUpdate } from "../../gen/rollcall/v1/rollout_pb.js";
 import { readBooks, serverContender } from "./contender.ts";
 import { CROWD_VERSION, gatherCrowd, type Crowd } from "./crowd.ts";
 import { AT_A_TIME, Generators, HEARTBEAT_MS, SETTLE_MS } from "./load/generators.ts";
 import { Peer } from "./peer/peer.ts";
+import { runFleetUpdate } from "./run-fleet-update.ts";
 import { findSessionProblems } from "./session-check.ts";
 import { stopwatchMs } from "./stopwatch-clock.ts";
 import type { Suite } from "./suite.ts";
@@ -77,8 +75,8 @@ async function measureFleet(count: number, print: (line: string) => void, signal
 
 /** *Units*: milliseconds for all of them, told and come back, so many at a time. */
 async function measureBare(crowd: Crowd, inFlight: number, signal: AbortSignal): Promise<number> {
-  await using generators = new Generators();
-  await using peer = await Peer.start("grpc echo", crowd);
+  await using generators = new Generators(signal);
+  await using peer = await Peer.start("grpc echo", crowd, signal);
   await generators.gather(peer.target, CROWD_VERSION, crowd.hosts);
   await generators.connect({ atATime: AT_A_TIME, spreadMs: 0 });
   await generators.obey({ kind: "restart", restartMs: RESTART_MS });
@@ -91,7 +89,7 @@ async function measureBare(crowd: Crowd, inFlight: number, signal: AbortSignal):
 async function measureUpdate(crowd: Crowd, maxInFlight: number, signal: AbortSignal) {
   const { database, server } = crowd;
   const contender = serverContender(crowd);
-  await using generators = new Generators();
+  await using generators = new Generators(signal);
   await generators.gather(contender.target, CROWD_VERSION, crowd.hosts);
   await generators.beat(HEARTBEAT_MS);
   await generators.connect({ atATime: AT_A_TIME, spreadMs: 0 });
@@ -102,7 +100,7 @@ async function measureUpdate(crowd: Crowd, maxInFlight: number, signal: AbortSig
   const walBefore = await walPosition(database);
   const before = await readBooks(contender);
   const startedMs = stopwatchMs();
-  const ended = await runFleetUpdate(await server.fleet(), maxInFlight, signal);
+  const ended = await runFleetUpdate(await server.fleet(), { maxInFlight }, signal);
   const elapsedMs = stopwatchMs() - startedMs;
   const after = await readBooks(contender);
   const asked = await database.query<{ calls: string; rows: string }>(
@@ -112,7 +110,7 @@ async function measureUpdate(crowd: Crowd, maxInFlight: number, signal: AbortSig
   const { losses } = await generators.sightings();
   return {
     elapsedMs,
-    succeeded: ended.counts?.succeeded ?? 0,
+    succeeded: ended?.counts?.succeeded ?? 0,
     cpuMs: after.cpuMs - before.cpuMs,
     databaseCpuMs: after.databaseCpuMs - before.databaseCpuMs,
     statements: Number(asked.rows[0]?.calls),
@@ -120,24 +118,10 @@ async function measureUpdate(crowd: Crowd, maxInFlight: number, signal: AbortSig
     walBytes,
     problems: [
       ...Object.entries(losses).map(([cause, times]) => `${times} agents met ${cause}`),
-      ...(ended.haltReason === "" ? [] : [`it halted: ${ended.haltReason}`]),
+      ...(ended?.haltReason ? [`it halted: ${ended.haltReason}`] : []),
       ...(await findSessionProblems(crowd, await generators.sessions())),
     ],
   };
-}
-
-async function runFleetUpdate(
-  client: Client<typeof FleetService>,
-  maxInFlight: number,
-  signal: AbortSignal,
-): Promise<FleetUpdate> {
-  const { fleetUpdate } = await client.startFleetUpdate({ policy: { maxInFlight } });
-  for (;;) {
-    const found = await client.getFleetUpdate({ fleetUpdateId: fleetUpdate?.id ?? "" });
-    if (found.fleetUpdate !== undefined && found.fleetUpdate.state !== FleetUpdateState.RUNNING)
-      return found.fleetUpdate;
-    await systemClock.sleep(500, signal);
-  }
 }
 
 async function walPosition(database: pg.Client): Promise<number> {

@@ -34,7 +34,7 @@ export const idleSuite: Suite = {
     for (const count of agents) {
       await using crowd = await gatherCrowd(count, signal);
       for (const name of PEER_NAMES) {
-        await using peer = await Peer.start(name, crowd);
+        await using peer = await Peer.start(name, crowd, signal);
         rows.push(await measureIdle(peerContender(peer), crowd, table, signal));
       }
       rows.push(await measureIdle(serverContender(crowd), crowd, table, signal));
@@ -48,7 +48,7 @@ export const idleSuite: Suite = {
 };
 
 async function measureIdle(contender: Contender, { hosts, database }: Crowd, table: Table, signal: AbortSignal) {
-  await using generators = new Generators();
+  await using generators = new Generators(signal);
   await generators.gather(contender.target, CROWD_VERSION, hosts);
   await generators.beat(HEARTBEAT_MS);
   await generators.connect({ atATime: AT_A_TIME, spreadMs: 0 });

@@ -1,4 +1,4 @@
-/** `npm run bench -- SUITE … [--agents N,…]`: measurements that are too long or too noisy for `npm test`. */
+/** `npm run bench -- SUITE … [--agents N,…] [--minutes N]`: measurements that are too long or too noisy for `npm test`. */
 import { parseArgs } from "node:util";
 import { agentSuite } from "./agent.ts";
 import { deliverySuite } from "./delivery.ts";
@@ -6,6 +6,7 @@ import { faultsSuite } from "./faults.ts";
 import { fleetSuite } from "./fleet.ts";
 import { idleSuite } from "./idle.ts";
 import { pushSuite } from "./push.ts";
+import { soakSuite } from "./soak.ts";
 import { stormSuite } from "./storm.ts";
 import { streamsSuite } from "./streams.ts";
 import { runSuites, type Suite } from "./suite.ts";
@@ -19,6 +20,7 @@ const SUITES: readonly Suite[] = [
   fleetSuite,
   idleSuite,
   pushSuite,
+  soakSuite,
   stormSuite,
   streamsSuite,
   updateSuite,
@@ -37,8 +39,13 @@ async function main(words: readonly string[]): Promise<number> {
   const { positionals: names, values } = parseArgs({
     args: [...words],
     allowPositionals: true,
-    options: { agents: { type: "string" } },
+    options: { agents: { type: "string" }, minutes: { type: "string" } },
   });
+  const minutes = values.minutes === undefined ? undefined : Number(values.minutes);
+  if (minutes !== undefined && !(minutes > 0)) {
+    process.stderr.write("--minutes takes a number above 0.\n");
+    return 2;
+  }
   const agents = values.agents?.split(",").map(Number);
   if (agents?.some((count) => !Number.isInteger(count) || count < 1 || count > MOST_AGENTS)) {
     process.stderr.write(`--agents takes numbers from 1 to ${MOST_AGENTS}, separated by commas.\n`);
@@ -57,6 +64,6 @@ async function main(words: readonly string[]): Promise<number> {
     suites.filter((suite) => suite !== undefined),
     (line) => process.stdout.write(`${line}\n`),
     stop.signal,
-    agents === undefined ? {} : { agents },
+    { ...(agents === undefined ? {} : { agents }), ...(minutes === undefined ? {} : { minutes }) },
   );
 }

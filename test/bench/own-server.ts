@@ -16,6 +16,8 @@ export interface OwnServerOptions extends Pick<ServerChildOptions, "durations" |
   readonly version: string;
   /** Settings of PostgreSQL. */
   readonly settings: Readonly<Record<string, string>>;
+  /** For the server's process, beside what it needs anyway. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** A running server, and the owner's way into its database. */
@@ -59,7 +61,7 @@ export async function startOwnServer(options: OwnServerOptions, signal: AbortSig
       ...(limits === undefined ? {} : { limits }),
     }),
   );
-  await server.start();
+  await server.start(options.environment);
   const running = parts.move();
   return { server, database, databaseUrl, dataDir, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

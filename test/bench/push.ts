@@ -46,7 +46,7 @@ export const pushSuite: Suite = {
       await using crowd = await gatherCrowd(count, signal);
       const medians = new Map<string, number>();
       for (const name of PEER_NAMES) {
-        await using peer = await Peer.start(name, crowd);
+        await using peer = await Peer.start(name, crowd, signal);
         const rounds = await measurePushes(peerContender(peer), crowd, () => peer.push(), ROUNDS, table, signal);
         medians.set(name, median(rounds.map(({ usPerMessage }) => usPerMessage)));
         medians.set(`${name} p99`, median(rounds.map(({ p99Ms }) => p99Ms)));
@@ -76,7 +76,7 @@ async function measurePushes(
   table: Table,
   signal: AbortSignal,
 ): Promise<readonly Push[]> {
-  await using generators = new Generators();
+  await using generators = new Generators(signal);
   await generators.gather(contender.target, CROWD_VERSION, hosts);
   await generators.beat(HEARTBEAT_MS);
   await generators.connect({ atATime: AT_A_TIME, spreadMs: 0 });

@@ -59,8 +59,8 @@ async function measureSize(count: number, print: (line: string) => void, signal:
   await using parts = new AsyncDisposableStack();
   const crowd = parts.use(await gatherCrowd(count, signal));
   const peers = [];
-  for (const name of PEER_NAMES) peers.push(parts.use(await Peer.start(name, crowd)));
-  const generators = parts.use(new Generators());
+  for (const name of PEER_NAMES) peers.push(parts.use(await Peer.start(name, crowd, signal)));
+  const generators = parts.use(new Generators(signal));
   const server = serverContender(crowd);
   const contenders = [...peers.map(peerContender), server];
   const rounds: Round[] = [];

@@ -49,7 +49,7 @@ export const streamsSuite: Suite = {
   async run(print, signal, { agents = STEPS }) {
     await using parts = new AsyncDisposableStack();
     const crowd = parts.use(await gatherCrowd(Math.max(...agents), signal));
-    const generators = parts.use(new Generators());
+    const generators = parts.use(new Generators(signal));
     const table = new Table(TITLES, print);
     const problems: string[] = [];
     const steps: Step[] = [];
@@ -59,7 +59,7 @@ export const streamsSuite: Suite = {
       return climbed;
     };
     for (const name of PEER_NAMES) {
-      await using peer = await Peer.start(name, crowd);
+      await using peer = await Peer.start(name, crowd, signal);
       await climb(peerContender(peer));
       await generators.drop();
     }

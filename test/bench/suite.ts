@@ -8,6 +8,8 @@ export interface Suite {
 export interface SuiteOptions {
   /** How many agents, one number after the other, for suites that simulate them; each has its own usual numbers. */
   readonly agents?: readonly number[];
+  /** For suites that go on for a while. */
+  readonly minutes?: number;
 }
 
 /** What a suite found out. */

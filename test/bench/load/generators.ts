@@ -1,7 +1,7 @@
 /** The processes that load is made in. Each has its share of the agents; an order goes to all. */
 import { fork, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
+import { endChild, nextMessage } from "../child-answer.ts";
 import type {
   AnswerMessage,
   ArrivalPlan,
@@ -27,8 +27,11 @@ const PROGRAM = join(import.meta.dirname, "generator-program.ts");
 
 export class Generators implements AsyncDisposable {
   readonly #children: readonly ChildProcess[];
+  readonly #signal: AbortSignal;
 
-  constructor() {
+  /** Every order fails once `signal` is aborted. */
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
     this.#children = Array.from({ length: PROCESSES }, () =>
       fork(PROGRAM, { stdio: ["ignore", "inherit", "inherit", "ipc"] }),
     );
@@ -38,10 +41,14 @@ export class Generators implements AsyncDisposable {
   async gather(target: LoadTarget, agentVersion: string, hosts: readonly SimulatedHost[]): Promise<void> {
     await Promise.all(
       this.#children.map((child, lane) =>
-        ask(child, {
-          kind: "gather",
-          ask: { target, agentVersion, hosts: hosts.filter((_, index) => index % this.#children.length === lane) },
-        }),
+        ask(
+          child,
+          {
+            kind: "gather",
+            ask: { target, agentVersion, hosts: hosts.filter((_, index) => index % this.#children.length === lane) },
+          },
+          this.#signal,
+        ),
       ),
     );
   }
@@ -93,37 +100,22 @@ export class Generators implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#children.map(end));
+    await Promise.all(this.#children.map(endChild));
   }
 
   async #askAll<K extends keyof Orders>(
     order: OrderMessage & { readonly kind: K },
   ): Promise<readonly Orders[K]["answer"][]> {
-    return (await Promise.all(this.#children.map((child) => ask(child, order)))) as Orders[K]["answer"][];
+    return (await Promise.all(this.#children.map((child) => ask(child, order, this.#signal)))) as Orders[K]["answer"][];
   }
 }
 
-async function ask(child: ChildProcess, order: OrderMessage): Promise<unknown> {
-  const over = new AbortController();
-  try {
-    const answered = once(child, "message", { signal: over.signal }) as Promise<[AnswerMessage]>;
-    const ended = once(child, "exit", { signal: over.signal }).then(() => {
-      throw new Error("a generator of load ended");
-    });
-    child.send(order);
-    const [answer] = await Promise.race([answered, ended]);
-    if ("failure" in answer) throw new Error(answer.failure);
-    return answer.answer;
-  } finally {
-    over.abort();
-  }
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = once(child, "exit");
-  child.kill("SIGKILL");
-  await exit;
+async function ask(child: ChildProcess, order: OrderMessage, signal: AbortSignal): Promise<unknown> {
+  const answered = nextMessage<AnswerMessage>(child, "a generator of load", signal);
+  child.send(order);
+  const answer = await answered;
+  if ("failure" in answer) throw new Error(answer.failure);
+  return answer.answer;
 }
 
 function addUp(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {

@@ -1,7 +1,7 @@
 /** A peer in a process of its own: what the server is measured against in the same run. */
 import { fork, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
+import { endChild, nextMessage } from "../child-answer.ts";
 import type { Crowd } from "../crowd.ts";
 import type { LoadTarget } from "../load/orders.ts";
 import type { PeerAnswer, PeerOrder } from "./serve-peer.ts";
@@ -23,21 +23,23 @@ export class Peer implements AsyncDisposable {
   readonly name: PeerName;
   readonly target: LoadTarget;
   readonly #child: ChildProcess;
+  readonly #signal: AbortSignal;
 
-  private constructor(name: PeerName, target: LoadTarget, child: ChildProcess) {
+  private constructor(name: PeerName, target: LoadTarget, child: ChildProcess, signal: AbortSignal) {
     this.name = name;
     this.target = target;
     this.#child = child;
+    this.#signal = signal;
   }
 
   /** Starts one that serves the certificate of a crowd's server. */
-  static async start(name: PeerName, crowd: Crowd): Promise<Peer> {
+  static async start(name: PeerName, crowd: Crowd, signal: AbortSignal): Promise<Peer> {
     const { wire, program } = PEERS[name];
     const child = fork(join(import.meta.dirname, program), [crowd.pemPath, crowd.credentialKeyPath], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
-    const [{ port }] = (await once(child, "message")) as [{ readonly port: number }];
-    return new Peer(name, { wire, host: "127.0.0.1", port, caPem: crowd.caPem }, child);
+    const { port } = await nextMessage<{ readonly port: number }>(child, name, signal);
+    return new Peer(name, { wire, host: "127.0.0.1", port, caPem: crowd.caPem }, child, signal);
   }
 
   get processId(): number {
@@ -60,14 +62,12 @@ export class Peer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const exit = once(this.#child, "exit");
-    this.#child.kill("SIGKILL");
-    await exit;
+    await endChild(this.#child);
   }
 
   async #ask(order: PeerOrder): Promise<PeerAnswer> {
-    const answered = once(this.#child, "message") as Promise<[PeerAnswer]>;
+    const answered = nextMessage<PeerAnswer>(this.#child, this.name, this.#signal);
     this.#child.send(order);
-    return (await answered)[0];
+    return answered;
   }
 }
