@@ -27,6 +27,7 @@ const PAGES: readonly (readonly [name: string, address: string, ready: string])[
   ["releases", "/settings/releases", "linux-x64"],
   ["users", "/settings/users", "(you)"],
   ["tokens", "/settings/tokens", "No token was made yet."],
+  ["notifications", "/settings/notifications", "Alerts are sent nowhere yet."],
   ["account", "/account", "this one"],
   ["more", "/more", "Account and sign out"],
   ["not-found", "/nowhere", "There is no such page"],

@@ -16,6 +16,7 @@ const ADDRESSES = [
   "/settings/releases",
   "/settings/users",
   "/settings/tokens",
+  "/settings/notifications",
   "/account",
   "/more",
   "/nowhere",

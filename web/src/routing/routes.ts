@@ -3,6 +3,7 @@
 /** What an address shows. */
 export type Route =
   | { readonly page: "hosts" | "enrol" | "alerts" | "audit" | "releases" | "users" | "tokens" | "account" }
+  | { readonly page: "notifications" }
   | { readonly page: "more" | "sign-in" | "setup" | "not-found" }
   | { readonly page: "host"; readonly hostId: string }
   /** Without an id: the one that runs, or none. */
@@ -17,6 +18,7 @@ const PATHS = {
   releases: "/settings/releases",
   users: "/settings/users",
   tokens: "/settings/tokens",
+  notifications: "/settings/notifications",
   account: "/account",
   more: "/more",
   "sign-in": "/sign-in",

@@ -5,6 +5,7 @@ import Key from "@lucide/svelte/icons/key-round";
 import Logs from "@lucide/svelte/icons/text-align-start";
 import Package from "@lucide/svelte/icons/package";
 import Server from "@lucide/svelte/icons/server";
+import Send from "@lucide/svelte/icons/send";
 import Users from "@lucide/svelte/icons/users";
 import { Role } from "../../../gen/rollcall/v1/options_pb.js";
 import type { Place } from "../routing/routes.ts";
@@ -31,4 +32,5 @@ export const SETTINGS: readonly NavigationEntry[] = [
   { place: "releases", label: "Releases", icon: Package, role: Role.VIEWER },
   { place: "users", label: "Users", icon: Users, role: Role.ADMIN },
   { place: "tokens", label: "API tokens", icon: Key, role: Role.ADMIN },
+  { place: "notifications", label: "Notifications", icon: Send, role: Role.ADMIN },
 ];

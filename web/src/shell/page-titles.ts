@@ -10,6 +10,7 @@ const TITLES: Readonly<Record<Route["page"], string>> = {
   releases: "Releases",
   users: "Users",
   tokens: "API tokens",
+  notifications: "Notifications",
   account: "Account",
   more: "More",
   "sign-in": "Sign in",

@@ -11,6 +11,7 @@ export const PAGES: Partial<Record<Route["page"], () => Promise<{ default: Compo
   releases: () => import("../pages/releases/ReleasesPage.svelte"),
   users: () => import("../pages/users/UsersPage.svelte"),
   tokens: () => import("../pages/api-tokens/ApiTokensPage.svelte"),
+  notifications: () => import("../pages/notifications/NotificationsPage.svelte"),
   account: () => import("../pages/account/AccountPage.svelte"),
   more: () => import("../pages/more/MorePage.svelte"),
 };

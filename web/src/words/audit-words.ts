@@ -33,6 +33,9 @@ const WORDS: Readonly<Record<string, string>> = {
   "release.keys_changed": "Key set changed",
   "release.quarantined": "Build quarantined",
   "release.quarantine_lifted": "Quarantine lifted",
+  "notification_channel.created": "Notification channel added",
+  "notification_channel.changed": "Notification channel changed",
+  "notification_channel.removed": "Notification channel removed",
 };
 
 /** The kinds of entries that the log can be narrowed to: a group of actions, and its name. */
@@ -44,6 +47,7 @@ export const AUDIT_GROUPS: readonly (readonly [prefix: string, label: string])[]
   ["user.", "Users"],
   ["token.", "Tokens"],
   ["session.", "Sessions"],
+  ["notification_channel.", "Notification channels"],
 ];
 
 /** As in `Update sent`. What a newer server names differently shows as it is. */
