@@ -34,7 +34,7 @@ export interface FleetReader {
   findAlerts(ids: readonly string[]): Promise<readonly Alert[]>;
 }
 
-/** *Units*: milliseconds between two reads. The first change after a quiet while is read at once. */
+/** *Units*: milliseconds from the end of a read to the next. The first change after a quiet while is read at once. */
 const GATHER_MS = 50;
 const KEPT_CHANGES = 2_000;
 
@@ -57,7 +57,7 @@ export class ChangeFeed implements AsyncDisposable {
   #sequence = 0;
   #readAtMs = Number.NEGATIVE_INFINITY;
   #timer: Disposable | undefined;
-  #reading: Promise<void> = Promise.resolve();
+  #reading: Promise<void> | undefined;
   #isStopped = false;
 
   constructor(reader: FleetReader, clock: Clock, random: Random, onError: (error: unknown) => void) {
@@ -152,12 +152,16 @@ export class ChangeFeed implements AsyncDisposable {
   }
 
   #scheduleRead(): void {
-    if (this.#timer !== undefined || this.#isStopped) return;
+    // What changes while a read goes on waits for its end: the slower the database, the more it is asked at a time.
+    if (this.#timer !== undefined || this.#reading !== undefined || this.#isStopped) return;
     const sinceReadMs = this.#clock.monotonicMs() - this.#readAtMs;
     this.#timer = this.#clock.schedule(Math.max(0, GATHER_MS - sinceReadMs), () => {
       this.#timer = undefined;
-      this.#readAtMs = this.#clock.monotonicMs();
-      this.#reading = this.#reading.then(() => this.#readChanges());
+      this.#reading = this.#readChanges().then(() => {
+        this.#reading = undefined;
+        this.#readAtMs = this.#clock.monotonicMs();
+        if (isAnythingPending(this.#pending)) this.#scheduleRead();
+      });
     });
   }
 
@@ -186,7 +190,6 @@ export class ChangeFeed implements AsyncDisposable {
     } catch (error) {
       this.#onError(error);
       mergePending(this.#pending, pending);
-      this.#scheduleRead();
     }
   }
 
@@ -214,6 +217,10 @@ interface Pending {
 
 function nothingPending(): Pending {
   return { hostIds: new Set(), jobs: new Map(), jobIds: new Set(), fleetUpdateIds: new Set(), alertIds: new Set() };
+}
+
+function isAnythingPending(pending: Pending): boolean {
+  return Object.values(pending).some(({ size }: ReadonlySet<string> | ReadonlyMap<string, Job>) => size > 0);
 }
 
 /** Takes up again what could not be read; what is newer stays. */

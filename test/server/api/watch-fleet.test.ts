@@ -4,6 +4,7 @@ import type { WatchFleetResponse } from "../../../gen/rollcall/v1/fleet_pb.js";
 import { ChangeFeed, type FleetReader } from "../../../server/api/change-feed.ts";
 import { watchFleet, type SnapshotReader } from "../../../server/api/watch-fleet.ts";
 import { systemRandom } from "../../../server/clock-system.ts";
+import type { Host } from "../../../server/domain/host.ts";
 import type { HostId } from "../../../server/domain/ids.ts";
 import { ManualClock } from "../stream/manual-clock.ts";
 
@@ -63,4 +64,38 @@ test("a watcher to whom nothing happens hears every five seconds that the stream
   leaving.abort();
   expect((await last).done).toBe(true);
   expect(clock.size).toBe(0);
+});
+
+test("what changes while a read takes long is read together after it, and what could not be read is read again", async () => {
+  const clock = new ManualClock();
+  const reads: { readonly ids: readonly HostId[]; readonly end: PromiseWithResolvers<readonly Host[]> }[] = [];
+  const slowFleet: FleetReader = {
+    ...emptyFleet,
+    findHosts: (ids) => {
+      const end = Promise.withResolvers<readonly Host[]>();
+      reads.push({ ids, end });
+      return end.promise;
+    },
+  };
+  const failures: unknown[] = [];
+  await using feed = new ChangeFeed(slowFleet, clock, systemRandom, (error) => failures.push(error));
+  const [first, second, third] = Array.from({ length: 3 }, () => randomUUID() as HostId);
+  if (first === undefined || second === undefined || third === undefined) throw new Error("three were made");
+  feed.hostChanged(first);
+  clock.advance(0);
+  for (const id of [second, third]) {
+    feed.hostChanged(id);
+    clock.advance(1_000);
+  }
+  expect(reads.map(({ ids }) => ids)).toEqual([[first]]);
+  reads[0]?.end.reject(new Error("the database is away"));
+  await vi.waitFor(() => expect(clock.size).toBe(1));
+  clock.advance(49);
+  expect(reads).toHaveLength(1);
+  clock.advance(1);
+  expect(new Set(reads[1]?.ids)).toEqual(new Set([first, second, third]));
+  reads[1]?.end.resolve([]);
+  using watcher = feed.subscribe(0);
+  expect(await watcher.take(new AbortController().signal)).toHaveLength(3);
+  expect(failures).toHaveLength(1);
 });
