@@ -12,7 +12,7 @@ export type TrustedRoots =
 
 /** A configuration whose every field was checked. */
 export interface AgentConfig extends ProxySettings {
-  /** `host:port`, tried in turn; at least one. */
+  /** `host:port`, tried in turn, beginning with any; at least one. */
   readonly servers: readonly string[];
   readonly roots: TrustedRoots;
   /** *Units*: bytes that an update leaves free on the disk. */

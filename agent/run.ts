@@ -16,7 +16,7 @@ import { createSourcesPlatform } from "./sources-platform.ts";
 import { chooseProxy } from "./proxy/choose-proxy.ts";
 import { openChannel } from "./stream/channel.ts";
 import { HeadStart } from "./stream/head-start.ts";
-import { runSessionLoop } from "./stream/session-loop.ts";
+import { rotated, runSessionLoop } from "./stream/session-loop.ts";
 import { createTrustFile } from "./updater/trust-file.ts";
 import { openTrustStore, type TrustStore } from "./updater/trust-store.ts";
 import { updatePaths } from "./updater/update-paths.ts";
@@ -35,7 +35,9 @@ export async function runAgent(
   const roots = await loadRoots(config, paths.configPath);
   const identity = await loadIdentity(paths.stateDir);
   const proxyTo = (server: string) => chooseProxy(config, server);
-  using headStart = new HeadStart(config.servers, (server) => openChannel(server, roots, proxyTo(server)));
+  // A fleet whose hosts all began with the first server would have one server.
+  const servers = rotated(config.servers, Math.floor(random.next() * config.servers.length));
+  using headStart = new HeadStart(servers, (server) => openChannel(server, roots, proxyTo(server)));
   const version = ownVersion();
   const trust = await openTrust(paths.stateDir, log);
   const platform = openPlatform(paths, version, trust, clock);
@@ -72,7 +74,7 @@ export async function runAgent(
   const stop = new AbortController();
   const loop = runSessionLoop(
     {
-      servers: config.servers,
+      servers,
       openChannel: (server) => headStart.openChannel(server),
       proxyTo,
       credential: () => credentials.current,

@@ -2,7 +2,9 @@
  * Keeps a session open: dial, talk until it ends, wait, dial again.
  *
  * The first attempt is immediate. A round tries every server once, one after
- * another; after a round that failed comes a pause (`backoff.ts`). While an
+ * another, and begins after the one that had the last session: a server that is gone,
+ * or sends its agents away, is the last to ask. After a round that failed comes a
+ * pause (`backoff.ts`). While an
  * update is at stake an attempt ends sooner too, so that a server that accepts
  * and says nothing does not cost the update.
  */
@@ -57,9 +59,11 @@ export const SESSION_LOOP_LIMITS: SessionLoopLimits = {
 export async function runSessionLoop(options: SessionLoopOptions, signal: AbortSignal): Promise<void> {
   const limits = options.limits ?? SESSION_LOOP_LIMITS;
   let failedRounds = 0;
+  let servers = options.servers;
   while (!signal.aborted) {
-    const round = await runRound(options, limits, failedRounds > 0, signal);
+    const round = await runRound({ ...options, servers }, limits, failedRounds > 0, signal);
     if (signal.aborted) return;
+    servers = rotated(servers, round.welcomedBy === undefined ? 0 : servers.indexOf(round.welcomedBy) + 1);
     failedRounds = round.wasGood ? 0 : failedRounds + 1;
     const pauseMs = choosePauseMs(
       {
@@ -76,7 +80,14 @@ export async function runSessionLoop(options: SessionLoopOptions, signal: AbortS
   }
 }
 
+/** The same servers, beginning with another. */
+export function rotated(servers: readonly string[], first: number): readonly string[] {
+  return [...servers.slice(first), ...servers.slice(0, first)];
+}
+
 interface Round {
+  /** The server that a session was open to. */
+  readonly welcomedBy: string | undefined;
   readonly wasGood: boolean;
   readonly isTurnedAway: boolean;
   readonly askedMs: number;
@@ -101,7 +112,7 @@ async function runRound(
     ends.push(end);
     if (end.wasWelcomed) {
       const livedMs = options.clock.monotonicMs() - startedAtMs;
-      return summarize(ends.slice(-1), livedMs >= limits.goodSessionMs);
+      return { ...summarize(ends.slice(-1), livedMs >= limits.goodSessionMs), welcomedBy: server };
     }
   }
   return summarize(ends, false);
@@ -110,6 +121,7 @@ async function runRound(
 function summarize(ends: readonly SessionEnd[], wasGood: boolean): Round {
   return {
     wasGood,
+    welcomedBy: undefined,
     // A session that opened proves that this host is welcome, however it ended.
     isTurnedAway: ends.every((end) => !end.wasWelcomed && isTurnedAway(end.failure)),
     askedMs: Math.min(...ends.map((end) => end.failure.refusal?.retryAfterMs ?? 0)),

@@ -22,7 +22,8 @@ import { MemoryTrustFile, openMemoryTrust } from "./memory-trust.ts";
 export interface MemoryHostOptions {
   readonly hostname: string;
   readonly version: string;
-  readonly server: string;
+  /** `host:port`, in the order to try. */
+  readonly servers: readonly string[];
   readonly caPem: string;
   readonly credential: string;
   readonly restartMs: number;
@@ -79,7 +80,7 @@ export class MemoryHost implements AsyncDisposable {
   }
 
   async #runProcess(platform: FakePlatform, settlement: Settlement): Promise<void> {
-    const { hostname, server, caPem, credential } = this.#options;
+    const { hostname, servers, caPem, credential } = this.#options;
     const trust = await openMemoryTrust(this.#trustFile);
     await using runner = new UpdateRunner({
       platform,
@@ -103,7 +104,7 @@ export class MemoryHost implements AsyncDisposable {
     const link = new LinkKeeper(runner, async () => undefined, this.log);
     const loop = runSessionLoop(
       {
-        servers: [server],
+        servers,
         openChannel: (address) => openChannel(address, Buffer.from(caPem)),
         credential: () => credential,
         hello: () => createHello(facts, runner.hello(), trust),

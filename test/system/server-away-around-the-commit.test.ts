@@ -95,7 +95,7 @@ async function runRound(seed: number): Promise<readonly string[]> {
       new MemoryHost({
         hostname,
         version: OLD_VERSION,
-        server: server.agents,
+        servers: [server.agents],
         caPem,
         credential,
         restartMs,

@@ -52,7 +52,7 @@ async function updateThrough(
     new MemoryHost({
       hostname: "killed",
       version: OLD_VERSION,
-      server: server.agents,
+      servers: [server.agents],
       caPem,
       credential,
       restartMs: 100,

@@ -79,7 +79,7 @@ async function deliver(offer: Offer, chooseBreak: () => number | undefined): Pro
   await using _host = new MemoryHost({
     hostname: "host",
     version: "1.0.0",
-    server: proxy.address,
+    servers: [proxy.address],
     caPem: AUTHORITY.caPem,
     credential: "credential",
     restartMs: PAUSE_MS,

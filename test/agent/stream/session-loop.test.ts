@@ -160,6 +160,20 @@ test("the next server in the list is tried at once when the first is away", asyn
   expect(loop.clock.monotonicMs()).toBe(0);
 });
 
+test("after a session ended, the server that had it is the last to be asked", async () => {
+  await using other = await startFakeAgentServer(AUTHORITY);
+  await using loop = new RunningLoop([server.address, other.address]);
+  for (const [turn, next] of [server, other, server].entries()) {
+    const connection = await next.connections.take();
+    connection.welcome(BigInt(turn + 1));
+    await loop.listener.welcomes.take();
+    connection.fail({ code: status.UNAVAILABLE, details: "bye" });
+    const pause = await loop.log.until("reconnect_pause", turn + 1);
+    loop.clock.advance(Number(pause["pause_ms"]));
+  }
+  await other.connections.take();
+});
+
 test("a server that asks for patience gets it, and one that turns this host away is left alone for long", async () => {
   server.script.rejectConnect = {
     code: status.UNAVAILABLE,

@@ -43,7 +43,7 @@ async function addHost(
     new MemoryHost({
       hostname,
       version: options.version ?? OLD_VERSION,
-      server: plane.agents,
+      servers: [plane.agents],
       caPem: plane.caPem,
       credential,
       restartMs: 20,
