@@ -54,13 +54,14 @@ export function createAccountParts(options: AccountOptions): AccountParts {
     openCallers.rightsChanged();
     options.board.tell("rights");
   };
+  const throttle = createThrottle(clock, options.board);
   return {
     callers,
     openCallers,
     signIn: new SignIn({
       store,
       passwords,
-      throttle: new LoginThrottle(clock),
+      throttle,
       random,
       sessionsEnded: rightsChanged,
       firstUserCreated: options.firstUserCreated,
@@ -85,4 +86,22 @@ async function readFirstAdmin({ username, password }: FirstAdminConfig): Promise
   });
   // Editors end a file with a line break that nobody means to type.
   return { username, password: text.replace(/\r?\n$/, "") };
+}
+
+/** Tries are numbered, since a notice that says the same twice is heard once. */
+function createThrottle(clock: Clock, board: NoticeBoard): LoginThrottle {
+  let number = 0;
+  const tell = (topic: "login_tried" | "login_succeeded") => (key: string) => {
+    number += 1;
+    board.tell(topic, `${key} ${number}`);
+  };
+  const throttle = new LoginThrottle(clock, { tried: tell("login_tried"), succeeded: tell("login_succeeded") });
+  const keyOf = (id: string): string => id.split(" ", 1)[0] ?? "";
+  board.hear("login_tried", (ids) => {
+    for (const id of ids) throttle.triedElsewhere(keyOf(id));
+  });
+  board.hear("login_succeeded", (ids) => {
+    for (const id of ids) throttle.succeededElsewhere(keyOf(id));
+  });
+  return throttle;
 }

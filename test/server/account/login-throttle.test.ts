@@ -88,3 +88,22 @@ describe("wrong passwords", () => {
     expect(attempt("admin", "192.0.2.1")).toBe(1);
   });
 });
+
+test("tries at one server count at another, by keys that tell no name and no address", () => {
+  const clock = new Seconds();
+  const other = new LoginThrottle(clock);
+  const keys = new Set<string>();
+  const throttle = new LoginThrottle(clock, {
+    tried: (key) => {
+      keys.add(key);
+      other.triedElsewhere(key);
+    },
+    succeeded: (key) => other.succeededElsewhere(key),
+  });
+  for (let count = 0; count < 5; count += 1) throttle.admit("admin", "192.0.2.1");
+  other.admit("somebody", "192.0.2.1");
+  expect(() => other.admit("admin", "192.0.2.1")).toThrow("Too many wrong passwords");
+  throttle.succeeded("admin", "192.0.2.1");
+  other.admit("admin", "192.0.2.1");
+  expect([...keys].join(" ")).not.toMatch(/admin|192/);
+});
