@@ -32,6 +32,7 @@ import { startReplicaParts, writeTakeover } from "./replica-parts.ts";
 import { AnnouncedChanges } from "./replicas/announced-changes.ts";
 import { NoticeBoard } from "./replicas/notice-board.ts";
 import { loadCredentialKey, loadReplicaId } from "./secrets.ts";
+import { agreeOnAuthority, agreeOnCredentialKey, checkReleasesFolder } from "./shared-keys.ts";
 import { createApiReader } from "./store/api-reader.ts";
 import { createAuditSealStore } from "./store/audit-seals.ts";
 import { createIdentityStore } from "./store/identity-store.ts";
@@ -99,6 +100,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const metrics = parts.use(createServerMetrics(version, clock));
   const database = parts.use(await openConfiguredDatabase(config, clock, log, metrics.meterDatabase, signal));
   const { db } = database;
+  const isShared = database.notices !== undefined;
+  if (isShared) await agreeOnCredentialKey(db, config, credentialKey);
 
   const board = parts.use(new NoticeBoard({ channel: database.notices, replicaId, clock, log }));
   // Before anything is read that another server may change.
@@ -174,6 +177,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   const deadlines = createDeadlineStore(db, storeOptions);
   const replicaStore = await openReplicaStore(database.leaseDb, storeOptions);
+  const known = (await reader.listReleases()).map((release) => release.version);
+  if (isShared) checkReleasesFolder(config, known, await folders.list());
   await importer.importFolders();
   await catalog.followServerVersion();
   const blocks = parts.use(new BlockStore({ folder: join(config.dataDir, "block-cache"), log }));
@@ -201,6 +206,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       log("error", "unexpected failure", { where, error: describe(error) }),
   };
   const certificate = await loadCertificates(certificateOptions);
+  if (isShared) await agreeOnAuthority(db, config, certificate.caPem);
   let served: CertificatePair = certificate;
   const agents = await listenForAgents({
     ...config.agentListen,

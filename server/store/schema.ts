@@ -59,6 +59,13 @@ export interface ReplicasTable {
   freed_at: Date | null;
 }
 
+/** What all servers of this database have to share, by its sha256. */
+export interface SharedKeysTable {
+  name: "credential key" | "agents' authority";
+  sha256: Buffer;
+  noted_at: Generated<Date>;
+}
+
 export interface EnrollmentTokensTable {
   id: string;
   token_sha256: Buffer;
@@ -287,6 +294,7 @@ export interface Db extends AccountTables {
   hosts: HostsTable;
   agent_sessions: AgentSessionsTable;
   replicas: ReplicasTable;
+  shared_keys: SharedKeysTable;
   enrollment_tokens: EnrollmentTokensTable;
   releases: ReleasesTable;
   release_artifacts: ReleaseArtifactsTable;

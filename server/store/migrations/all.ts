@@ -10,6 +10,7 @@ import * as installRevisions from "./0008-install-revisions.ts";
 import * as replicaLeases from "./0009-replica-leases.ts";
 import * as fleetUpdateTurns from "./0010-fleet-update-turns.ts";
 import * as notifications from "./0011-notifications.ts";
+import * as sharedKeys from "./0012-shared-keys.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -24,4 +25,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0009-replica-leases": replicaLeases,
   "0010-fleet-update-turns": fleetUpdateTurns,
   "0011-notifications": notifications,
+  "0012-shared-keys": sharedKeys,
 };
