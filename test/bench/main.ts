@@ -7,6 +7,7 @@ import { fleetSuite } from "./fleet.ts";
 import { idleSuite } from "./idle.ts";
 import { pushSuite } from "./push.ts";
 import { soakSuite } from "./soak.ts";
+import { replicasSuite } from "./replicas.ts";
 import { stormSuite } from "./storm.ts";
 import { streamsSuite } from "./streams.ts";
 import { runSuites, type Suite } from "./suite.ts";
@@ -21,6 +22,7 @@ const SUITES: readonly Suite[] = [
   idleSuite,
   pushSuite,
   soakSuite,
+  replicasSuite,
   stormSuite,
   streamsSuite,
   updateSuite,

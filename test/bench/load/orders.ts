@@ -17,6 +17,8 @@ export interface LoadTarget {
   readonly wire: WireKind;
   readonly host: string;
   readonly port: number;
+  /** Ports of further servers of the same fleet; an agent begins with any and leaves one that failed it. */
+  readonly otherPorts?: readonly number[];
   readonly caPem: string;
 }
 

@@ -57,6 +57,8 @@ export class SimulatedAgent {
   #command: CommandUpdate | undefined;
   #link: AgentLink | undefined;
   #epoch: bigint | undefined;
+  /** Which server's turn it is. */
+  #turn = Math.floor(systemRandom.next() * 1_000);
   /** Counts up with each arrival and each drop: what was begun before is over. */
   #life = 0;
 
@@ -80,6 +82,7 @@ export class SimulatedAgent {
     for (let failedRounds = 0; life === this.#life; failedRounds += 1) {
       const failure = await turns.run(() => this.#attempt());
       if (failure === undefined || life !== this.#life) return;
+      this.#turn += 1;
       this.#around.tally.failed(failure.cause);
       const { isTurnedAway, askedMs } = failure;
       const state = { failedRounds, isUrgent: this.#updatedBy !== undefined, isTurnedAway, askedMs };
@@ -125,7 +128,10 @@ export class SimulatedAgent {
           if (this.#link === link && this.#epoch !== undefined) this.#lose(end);
         },
       };
-      const link = LINKS[this.#around.target.wire]({ ...this.#around.target, ...this.host }, events);
+      const link = LINKS[this.#around.target.wire](
+        { ...this.#around.target, ...this.host, port: this.#port() },
+        events,
+      );
       this.#link = link;
       link.send(this.#hello());
       systemClock.sleep(SESSION_LOOP_LIMITS.attemptMs, patience.signal).then(
@@ -138,7 +144,14 @@ export class SimulatedAgent {
     });
   }
 
+  #port(): number {
+    const { port, otherPorts = [] } = this.#around.target;
+    const ports = [port, ...otherPorts];
+    return ports[this.#turn % ports.length] ?? port;
+  }
+
   #lose(end: LinkEnd): void {
+    this.#turn += 1;
     this.#epoch = undefined;
     this.#link = undefined;
     this.#around.tally.lost(end.cause);
