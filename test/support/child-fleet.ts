@@ -2,11 +2,16 @@
  * A server in a process of its own, on a database of its own, and hosts with real
  * sessions: a fleet whose server a test may kill, freeze and start again.
  */
+import { randomUUID } from "node:crypto";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SESSION_LOOP_LIMITS, type SessionLoopLimits } from "../../agent/stream/session-loop.ts";
 import type { Durations } from "../../server/domain/durations.ts";
+import type { HostId } from "../../server/domain/ids.ts";
+import { deriveCredential } from "../../server/identity/host-credential.ts";
+import { insertHost } from "../../server/store/hosts.ts";
+import type { ListenerLimits } from "../../server/stream/limits.ts";
 import { NEW_VERSION, OLD_VERSION } from "./control-plane.ts";
 import { enrollHost } from "./host-enrollment.ts";
 import { MemoryHost, type MemoryHostOptions } from "./memory-host.ts";
@@ -23,6 +28,9 @@ const QUICK_RETURN: SessionLoopLimits = {
   backoff: { ...SESSION_LOOP_LIMITS.backoff, firstMs: 200, greatestMs: 500, greatestUrgentMs: 500 },
 };
 
+/** All hosts of a test come from one address, of which a server lets in few strangers at a time. */
+const ONE_ADDRESS: Partial<ListenerLimits> = { unauthenticatedPerAddress: 1_000 };
+
 /** What a host is made of, besides its place. */
 export type ChildFleetHostOptions = Partial<
   Pick<MemoryHostOptions, "version" | "prepare" | "rollsBack" | "loopLimits">
@@ -35,16 +43,19 @@ export interface ChildFleetHost {
   readonly host: MemoryHost;
 }
 
+/** The database of a fleet: what a test looks into, and what its servers are told. */
+export type FleetDatabase = Pick<TestDatabase, "db" | "ownerDb" | "url"> & AsyncDisposable;
+
 export class ChildFleet implements AsyncDisposable {
   readonly folder: string;
   readonly releasesDir: string;
-  readonly database: TestDatabase;
+  readonly database: FleetDatabase;
   readonly #durations: Partial<Durations>;
   readonly #parts: AsyncDisposableStack;
 
   private constructor(
     folder: string,
-    database: TestDatabase,
+    database: FleetDatabase,
     durations: Partial<Durations>,
     parts: AsyncDisposableStack,
   ) {
@@ -55,13 +66,16 @@ export class ChildFleet implements AsyncDisposable {
     this.#parts = parts;
   }
 
-  static async create(durations: Partial<Durations> = {}): Promise<ChildFleet> {
+  static async create(
+    durations: Partial<Durations> = {},
+    openDatabase: () => Promise<FleetDatabase> = createTestDatabase,
+  ): Promise<ChildFleet> {
     await using parts = new AsyncDisposableStack();
     const folder = await mkdtemp(join(tmpdir(), "rollcall-child-fleet-"));
     parts.defer(() => rm(folder, { recursive: true, force: true }));
     const artifact = buildVersionElf(NEW_VERSION, ARTIFACT_BYTES);
     await writeTestRelease(join(folder, "releases"), { version: NEW_VERSION, sequence: 2, artifact });
-    const database = parts.use(await createTestDatabase());
+    const database = parts.use(await openDatabase());
     return new ChildFleet(folder, database, durations, parts.move());
   }
 
@@ -74,6 +88,7 @@ export class ChildFleet implements AsyncDisposable {
         version: NEW_VERSION,
         databaseUrl: this.database.url,
         durations: this.#durations,
+        limits: ONE_ADDRESS,
       }),
     );
   }
@@ -98,25 +113,33 @@ export class ChildFleet implements AsyncDisposable {
     return { hostId, credential };
   }
 
+  /** The same without a word to any server: the credential is derived as servers derive it. */
+  async enrolDirectly(server: ServerChild, hostname: string): Promise<Omit<ChildFleetHost, "host">> {
+    const hostId = randomUUID() as HostId;
+    await insertHost(this.database.db, { id: hostId, hostname, os: "linux", arch: "x64" });
+    return { hostId, credential: deriveCredential(await server.credentialKey(), { hostId, generation: 1 }) };
+  }
+
   /** An enrolled host that is connected to this server. */
   async addHost(server: ServerChild, hostname: string, options: ChildFleetHostOptions = {}): Promise<ChildFleetHost> {
     const enrolled = await this.enrol(server, hostname);
     return { ...enrolled, host: await this.connect(server, hostname, enrolled.credential, options) };
   }
 
-  /** The agent of a host that is enrolled already, once it is connected. */
+  /** The agent of a host that is enrolled already, once it is connected to the first of these servers. */
   async connect(
-    server: ServerChild,
+    servers: ServerChild | readonly [ServerChild, ...ServerChild[]],
     hostname: string,
     credential: string,
     options: ChildFleetHostOptions = {},
   ): Promise<MemoryHost> {
+    const known = servers instanceof ServerChild ? ([servers] as const) : servers;
     const host = this.#parts.use(
       new MemoryHost({
         hostname,
         version: OLD_VERSION,
-        server: server.agents,
-        caPem: await server.caPem(),
+        servers: known.map(({ agents }) => agents),
+        caPem: await known[0].caPem(),
         credential,
         restartMs: 50,
         loopLimits: QUICK_RETURN,

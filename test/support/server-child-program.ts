@@ -21,5 +21,9 @@ const server = await startServer({
   limits: JSON.parse(process.env["TEST_LIMITS"] ?? "{}") as Partial<ListenerLimits>,
 });
 process.stdout.write(`${JSON.stringify({ web: server.web, agents: server.agents })}\n`);
+// Stopped in order when it is told to, or may not go on; what it holds keeps the process until then.
+const stop = (): void => void server[Symbol.asyncDispose]();
+process.once("SIGTERM", stop);
+server.lost.addEventListener("abort", stop, { once: true });
 // It is killed sooner or later: what it compiled is kept for the next one now, or never.
 flushCompileCache();

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Client } from "@connectrpc/connect";
 import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
+import { systemRandom } from "../../server/clock-system.ts";
 import type { Durations } from "../../server/domain/durations.ts";
+import { loadCredentialKey, loadReplicaId } from "../../server/secrets.ts";
 import type { ListenerLimits } from "../../server/stream/limits.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
 import { createFleetClient } from "./control-plane.ts";
@@ -93,6 +95,16 @@ export class ServerChild implements AsyncDisposable {
     return readFile(join(this.#options.dataDir, "tls", "ca.crt"), "utf8");
   }
 
+  /** Its name among the servers of its database. */
+  async replicaId(): Promise<string> {
+    return loadReplicaId(this.#options.dataDir, systemRandom);
+  }
+
+  /** What its hosts' credentials are derived with. */
+  async credentialKey(): Promise<Uint8Array> {
+    return loadCredentialKey(this.#options.dataDir, systemRandom);
+  }
+
   /** A client with the admin token. */
   async fleet(): Promise<Client<typeof FleetService>> {
     const token = (await readFile(join(this.#options.dataDir, "admin-token"), "utf8")).trim();
@@ -119,6 +131,12 @@ export class ServerChild implements AsyncDisposable {
 
   thaw(): void {
     this.#running().kill("SIGCONT");
+  }
+
+  /** Tells it to stop, as a service manager does, and waits until it has. */
+  async stop(): Promise<void> {
+    this.#running().kill("SIGTERM");
+    await this.exited();
   }
 
   /** As a power cut for this process. */

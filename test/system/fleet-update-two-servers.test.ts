@@ -6,11 +6,10 @@ import { sql } from "kysely";
 import { afterAll, expect, test } from "vitest";
 import { FleetUpdateState } from "../../gen/rollcall/v1/rollout_pb.js";
 import { findOpenSockets } from "../agent/open-sockets.ts";
-import { ChildFleet, type ChildFleetHost } from "../support/child-fleet.ts";
+import { ChildFleet, type ChildFleetHost, type FleetDatabase } from "../support/child-fleet.ts";
 import { FewAtATime } from "../support/few-at-a-time.ts";
 import { hostStates, untilFleetUpdateSettled } from "../support/fleet-update-end.ts";
 import type { ServerChild } from "../support/server-child.ts";
-import type { TestDatabase } from "../support/test-database.ts";
 
 const TIMEOUT_MS = 120_000;
 const durations = { tickIntervalMs: 200, leaseMs: 3_000 };
@@ -60,7 +59,7 @@ async function startPair(fleet: ChildFleet): Promise<Pair> {
   };
 }
 
-const leaseOf = (database: TestDatabase) =>
+const leaseOf = (database: FleetDatabase) =>
   database.db.selectFrom("leases").select(["holder", "epoch"]).executeTakeFirstOrThrow();
 
 /** Asks the database until the answer is yes: what other processes do there tells nobody. */
@@ -69,7 +68,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
 }
 
 /** Resolves once a query with these words waits for a lock. Only a leader asks those that are named here. */
-const untilBlocked = (database: TestDatabase, words: string): Promise<void> =>
+const untilBlocked = (database: FleetDatabase, words: string): Promise<void> =>
   until(async () => {
     const { rows } = await sql`
       select from pg_stat_activity
@@ -78,10 +77,10 @@ const untilBlocked = (database: TestDatabase, words: string): Promise<void> =>
     return rows.length > 0;
   });
 
-const untilLeads = (database: TestDatabase, epoch: bigint): Promise<void> =>
+const untilLeads = (database: FleetDatabase, epoch: bigint): Promise<void> =>
   until(async () => (await leaseOf(database)).epoch === epoch);
 
-const untilUpdated = (database: TestDatabase, { hostId }: ChildFleetHost): Promise<void> =>
+const untilUpdated = (database: FleetDatabase, { hostId }: ChildFleetHost): Promise<void> =>
   until(async () => {
     const jobs = await database.db
       .selectFrom("jobs")
@@ -108,7 +107,7 @@ async function expectEachOnce(fleet: ChildFleet, pair: Pair, second: ServerChild
 
 /** The other leads, and the right to lead did not go back and forth. */
 async function expectOneTakeover(
-  database: TestDatabase,
+  database: FleetDatabase,
   before: { readonly holder: string; readonly epoch: bigint },
 ): Promise<void> {
   const after = await leaseOf(database);

@@ -3,6 +3,8 @@
  * the hosts and the people of the other.
  */
 import { randomUUID } from "node:crypto";
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
 import { status as Status } from "@grpc/grpc-js";
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -14,6 +16,8 @@ import { ScriptedAgent, validHello, type ScriptedStream } from "../support/scrip
 import type { ServerChild } from "../support/server-child.ts";
 import { watchUntil } from "../support/watch-until.ts";
 
+/** Some start a server again and again. */
+const TIMEOUT_MS = 120_000;
 const DURATIONS = { tickIntervalMs: 200, leaseMs: 3_000, offlineAfterMs: 1_000 };
 
 let fleet: ChildFleet;
@@ -150,3 +154,30 @@ test("after its way to the others broke, a server reads again what it may have m
   latter.cancel();
   await first.untilLogged("reading everything again");
 });
+
+test(
+  "a server with keys or releases of its own refuses to start, and says what to copy",
+  async () => {
+    const stranger = fleet.addServer("stranger");
+    await expect(stranger.start()).rejects.toThrow("credential.key is not that of the other servers of this database");
+    await cp(join(fleet.folder, "first", "credential.key"), join(fleet.folder, "stranger", "credential.key"));
+    await expect(stranger.start()).rejects.toThrow("ca.crt is not that of the other servers of this database");
+    await cp(join(fleet.folder, "first", "tls"), join(fleet.folder, "stranger", "tls"), { recursive: true });
+    const elsewhere = { ROLLCALL_RELEASES_DIR: join(fleet.folder, "stranger") };
+    await expect(stranger.start(elsewhere)).rejects.toThrow("holds none of the releases");
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a second process with the same data directory ends the first",
+  async () => {
+    const twin = fleet.addServer("second");
+    // On ports of its own, as on another machine.
+    await twin.start();
+    expect(await second.exited()).toBeNull();
+    await twin.stop();
+    await second.start();
+  },
+  TIMEOUT_MS,
+);
