@@ -20,6 +20,7 @@ import type { Job } from "./domain/job.ts";
 import { createReachPoint } from "./fault-points.ts";
 import { HostIdentities } from "./identity/host-identity.ts";
 import { InstallOffer } from "./install-offer.ts";
+import { formatAddress, webUrl } from "./listener-urls.ts";
 import type { Log } from "./log.ts";
 import { createServerMetrics } from "./metrics/server-metrics.ts";
 import { createNotifications } from "./notifications.ts";
@@ -336,22 +337,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const running = parts.move();
   return {
-    web: `${isWebTls(config) ? "https" : "http"}://${format(web.address)}`,
-    agents: format(agents.address),
+    web: `${isWebTls(config) ? "https" : "http"}://${formatAddress(web.address)}`,
+    agents: formatAddress(agents.address),
     lost: AbortSignal.any([database.lost, taken.signal]),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
-}
-
-/** Where a person on this machine's network reaches the web listener. */
-function webUrl(config: Config, web: { readonly address: { readonly host: string; readonly port: number } }): string {
-  const { host, port } = web.address;
-  const name = host === "0.0.0.0" || host === "::" ? hostname() : host;
-  return `${isWebTls(config) ? "https" : "http"}://${format({ host: name, port })}`;
-}
-
-function format(address: { readonly host: string; readonly port: number }): string {
-  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
 function describe(error: unknown): string {

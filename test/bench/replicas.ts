@@ -39,7 +39,7 @@ export const replicasSuite: Suite = {
 async function measureLoss(count: number, print: (line: string) => void, signal: AbortSignal) {
   await using crowd = await gatherCrowd(count, signal);
   await using second = await startSecond(crowd);
-  await using generators = new Generators();
+  await using generators = new Generators(signal);
   // It breaks when the database is restarted.
   crowd.database.on("error", () => undefined);
   const otherPorts = [Number(second.agents.split(":").at(-1))];

@@ -123,7 +123,7 @@ describe("this agent", () => {
     host = new MemoryHost({
       hostname: "host",
       version: OLD_VERSION,
-      server: server.address,
+      servers: [server.address],
       caPem: server.caPem,
       credential: "credential",
       restartMs: 10,
