@@ -5,6 +5,7 @@ import { deliverySuite } from "./delivery.ts";
 import { faultsSuite } from "./faults.ts";
 import { fleetSuite } from "./fleet.ts";
 import { idleSuite } from "./idle.ts";
+import { limitsSuite } from "./limits.ts";
 import { pushSuite } from "./push.ts";
 import { soakSuite } from "./soak.ts";
 import { replicasSuite } from "./replicas.ts";
@@ -20,6 +21,7 @@ const SUITES: readonly Suite[] = [
   faultsSuite,
   fleetSuite,
   idleSuite,
+  limitsSuite,
   pushSuite,
   soakSuite,
   replicasSuite,
