@@ -1,6 +1,6 @@
 /**
  * A fleet update over hosts of two servers, one of which ends: at once, in order or
- * frozen. Whatever ends, every host is brought to the new
+ * frozen; or whose database does. Whatever ends, every host is brought to the new
  * version once, and none is forgotten.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -10,6 +10,7 @@ import { findOpenSockets } from "../agent/open-sockets.ts";
 import { ChildFleet, type ChildFleetHost } from "../support/child-fleet.ts";
 import { FewAtATime } from "../support/few-at-a-time.ts";
 import { untilFleetUpdateSettled } from "../support/fleet-update-end.ts";
+import { startOwnDatabase } from "../support/own-database.ts";
 import type { ServerChild } from "../support/server-child.ts";
 import { watchUntil } from "../support/watch-until.ts";
 
@@ -50,14 +51,15 @@ async function startUpdate({ second }: Pair, maxInFlight: number): Promise<strin
   return fleetUpdate?.id ?? "";
 }
 
-/** Resolves once so many hosts are updated, as that server tells; it may not be able to for a while. */
+/** Resolves once so many hosts are updated, or it ended, as that server tells; it may not be able to for a while. */
 async function untilSucceeded(server: ServerChild, fleetUpdateId: string, count: number): Promise<void> {
   const client = await server.fleet();
   const watch = (): Promise<boolean> =>
     watchUntil(client, async (change) => {
       if (change.case !== "caughtUp" && change.case !== "fleetUpdate") return undefined;
       const { fleetUpdate } = await client.getFleetUpdate({ fleetUpdateId });
-      return (fleetUpdate?.counts?.succeeded ?? 0) >= count ? true : undefined;
+      const hasEnded = fleetUpdate?.state !== FleetUpdateState.RUNNING;
+      return hasEnded || (fleetUpdate.counts?.succeeded ?? 0) >= count ? true : undefined;
     });
   for (;;) {
     try {
@@ -72,6 +74,7 @@ async function untilSucceeded(server: ServerChild, fleetUpdateId: string, count:
 /** What must be so in the end, whatever ended in between. */
 async function expectEachOnce({ fleet, hosts }: Pair, server: ServerChild, fleetUpdateId: string): Promise<void> {
   const found = await untilFleetUpdateSettled(await server.fleet(), fleetUpdateId);
+  expect(found.fleetUpdate?.haltReason).toBe("");
   expect(found.fleetUpdate?.state).toBe(FleetUpdateState.COMPLETED);
   expect(found.fleetUpdate?.counts?.succeeded).toBe(hosts.length);
   expect(hosts.filter(({ host }) => host.swaps !== 1)).toEqual([]);
@@ -111,6 +114,25 @@ test(
     await first.kill();
     await expectEachOnce(pair, second, id);
     await untilAllTogether(pair);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a database that restarts costs neither server a host",
+  async () => {
+    await using database = await startOwnDatabase();
+    // The fleet's own end comes before the database's.
+    const lent = { ...database, [Symbol.asyncDispose]: async () => undefined };
+    await using fleet = await ChildFleet.create(durations, async () => lent);
+    const pair = await connectFleet(fleet, 60);
+    const { first, second } = pair;
+    const id = await startUpdate(pair, 6);
+    await untilSucceeded(second, id, 12);
+    await database.restart();
+    await untilSucceeded(second, id, 60);
+    await expectEachOnce(pair, second, id);
+    expect(first.log + second.log).not.toContain("a server is gone");
   },
   TIMEOUT_MS,
 );
