@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { RowSlots, type TableRow } from "../../../web/src/pages/hosts/row-slots.ts";
+import { RowSlots, type DrawnRow, type TableRow } from "../../../web/src/pages/hosts/row-slots.ts";
 import { host, idOf } from "../fleet/wire.ts";
 
 const NAMES = Array.from({ length: 30 }, (_, index) => `web-${index}`);
@@ -15,24 +15,40 @@ function rowsOf(names: readonly string[], from = 0): TableRow[] {
   return names.map((name, offset) => ({ index: from + offset, host: host(name) }));
 }
 
-test("every row has an element of its own, which it keeps", () => {
+test("every row has an element of its own, and none passes the one that may have the focus", () => {
   fc.assert(
     fc.property(fc.array(anyDraw, { minLength: 1, maxLength: 12 }), (draws) => {
       const slots = new RowSlots();
-      let before = new Map<string, number>();
+      let before: readonly DrawnRow[] = [];
       for (const { names, from, focused } of draws) {
         const rows = rowsOf(names, from);
-        const drawn = slots.place(rows.toReversed(), focused === undefined ? undefined : idOf(focused));
-        expect(drawn.map(({ index, host: { id } }) => [index, id])).toEqual(
+        const focusedId = focused === undefined ? undefined : idOf(focused);
+        const now = slots.place(rows.toReversed(), focusedId);
+        expect(now.map(({ index, host: { id } }) => [index, id])).toEqual(
           rows.map(({ index, host: { id } }) => [index, id]),
         );
-        const now = new Map(drawn.map(({ host: { id }, slot }) => [id, slot]));
-        expect(new Set(now.values()).size).toBe(rows.length);
-        for (const [id, slot] of now) if (before.has(id)) expect(slot).toBe(before.get(id));
+        expect(new Set(now.map(({ slot }) => slot)).size).toBe(rows.length);
+        const [was, is] = [before, now].map((list) => list.findIndex(({ host: { id } }) => id === focusedId));
+        for (const [place, { slot, host: one }] of now.entries()) {
+          const placeBefore = before.findIndex((row) => row.slot === slot);
+          if (placeBefore === -1) continue;
+          if (one.id === focusedId) expect(before[placeBefore]?.host.id === focusedId || was === -1).toBe(true);
+          if (was !== -1 && is !== -1) expect(Math.sign(place - (is ?? 0))).toBe(Math.sign(placeBefore - (was ?? 0)));
+        }
         before = now;
       }
     }),
   );
+});
+
+test("a row keeps its element while others come and go", () => {
+  const slots = new RowSlots();
+  const slotOf = (drawn: readonly DrawnRow[], name: string) =>
+    drawn.find(({ host: { id } }) => id === idOf(name))?.slot;
+  const before = slots.place(rowsOf(["web-1", "web-2", "web-3"]), undefined);
+  const after = slots.place(rowsOf(["web-0", "web-3", "web-4", "web-2"]), undefined);
+  for (const name of ["web-2", "web-3"]) expect(slotOf(after, name)).toBe(slotOf(before, name));
+  expect(slotOf(after, "web-0")).toBe(slotOf(before, "web-1"));
 });
 
 test("rows that scroll out of sight leave their elements to those that come", () => {

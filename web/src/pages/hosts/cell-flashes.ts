@@ -8,6 +8,12 @@ const MOST_A_SECOND = 20;
 /** *Units*: milliseconds. */
 const FLASH_MS = 800;
 
+/** What a cell shows, and of which host. */
+export interface CellWords {
+  readonly of: string;
+  readonly says: string;
+}
+
 /** What all cells of a table share. */
 export class CellFlashes {
   readonly #clock: Pick<Clock, "monotonicMs">;
@@ -20,14 +26,14 @@ export class CellFlashes {
     this.#wantsMotion = wantsMotion;
   }
 
-  /** An attachment for the cell that shows what `read` returns. The first value is no change. */
-  of(read: () => string): (cell: Pick<HTMLElement, "animate">) => void {
-    let known: string | undefined;
+  /** An attachment for the cell that shows what `read` returns. The first words of a host are no change. */
+  of(read: () => CellWords): (cell: Pick<HTMLElement, "animate">) => void {
+    let known: CellWords | undefined;
     return (cell) => {
-      const value = read();
-      if (known !== undefined && known !== value && this.#take())
+      const words = read();
+      if (known?.of === words.of && known.says !== words.says && this.#take())
         cell.animate({ backgroundColor: ["var(--progress-line)", "transparent"] }, FLASH_MS);
-      known = value;
+      known = words;
     };
   }
 
