@@ -11,7 +11,9 @@ export default defineConfig({
         ? []
         : ["test/hosts/hosts.test.ts", "test/hosts/install.test.ts", "test/hosts/server-unit.test.ts"]),
       ...(process.env["ROLLCALL_TEST_ARM64"] === "yes" ? [] : ["test/arm64/update.test.ts"]),
-      ...(process.env["ROLLCALL_TEST_WINDOWS"] === "yes" ? [] : ["test/windows/update.test.ts"]),
+      ...(process.env["ROLLCALL_TEST_WINDOWS"] === "yes"
+        ? []
+        : ["test/windows/update.test.ts", "test/windows/install.test.ts"]),
     ],
     globalSetup: ["test/support/global-database.ts"],
     pool: "forks",

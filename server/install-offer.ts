@@ -12,6 +12,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readRootKeys } from "./release/root-keys.ts";
 
+/** The scripts that anybody may fetch. */
+export type InstallScript = "install.sh" | "install.cmd";
+
 /** A file that the script fetches. */
 export interface InstallFile {
   readonly content: Uint8Array;
@@ -43,10 +46,18 @@ const FILES: ReadonlyMap<string, { readonly path: readonly string[]; readonly co
   ["rollcall-agent-guard", { path: ["guard", "guard.sh"], contentType: SCRIPT_TYPE }],
   ["rollcall-agent.service", { path: ["units", "rollcall-agent.service"], contentType: UNIT_TYPE }],
   ["rollcall-agent-guard.service", { path: ["units", "rollcall-agent-guard.service"], contentType: UNIT_TYPE }],
+  ["update.cmd", { path: ["windows", "update.cmd"], contentType: UNIT_TYPE }],
+  ["task.xml", { path: ["windows", "task.xml"], contentType: UNIT_TYPE }],
 ]);
+const CONFIG_FILE = "agent.json";
 const FIRST_LINE = "#!/bin/sh\n";
-/** What may stand between single quotes of a shell as it is. */
+/** The settings come before everything else, and end with the script all the same. */
+const FIRST_BATCH_LINE = "@echo off & setlocal EnableExtensions DisableDelayedExpansion";
+/** What may stand as it is between single quotes of a shell, and between double quotes of a batch file. */
 const PLAIN_PATTERN = /^[A-Za-z0-9 \n.:/+=[\]_-]*$/;
+
+/** Where only an administrator may write: what a user could change would run as one. */
+const WINDOWS_SCRIPT = '"%ProgramFiles%\\rollcall-install.cmd"';
 
 /** Hands out line, script and files. */
 export class InstallOffer {
@@ -67,8 +78,31 @@ export class InstallOffer {
     return `${this.#fetching(origin)} | sh`;
   }
 
-  /** The script, for a machine that reached this server at `origin`. *Throws* RefusedError without root keys. */
-  async script(origin: string): Promise<InstallFile> {
+  /** The line that makes a Windows machine a host (experimental): for a command prompt of an administrator. */
+  windowsCommand(origin: string, token: string): string {
+    return `${this.#fetchingOnWindows(origin)} && set "ROLLCALL_TOKEN=${token}" && ${WINDOWS_SCRIPT}`;
+  }
+
+  /** As `renewal`, on Windows (experimental). */
+  windowsRenewal(origin: string): string {
+    return `${this.#fetchingOnWindows(origin)} && ${WINDOWS_SCRIPT}`;
+  }
+
+  /** The script of this name, for a machine that reached this server at `origin`. *Throws* RefusedError without root keys. */
+  script(name: InstallScript, origin: string): Promise<InstallFile> {
+    return name === "install.sh" ? this.#shellScript(origin) : this.#batchFile(origin);
+  }
+
+  async #batchFile(origin: string): Promise<InstallFile> {
+    const script = await readFile(join(this.#parts.agentFolder, "windows", "install.cmd"), "utf8");
+    if (!script.startsWith(FIRST_BATCH_LINE)) throw new Error("install.cmd does not begin as it should");
+    const settings = { server_url: this.#readable(origin), server_pin: this.#pin() };
+    const lines = Object.entries(settings).map(([name, value]) => `set "${name}=${plain(value)}"\n`);
+    const text = `${FIRST_BATCH_LINE}\n${lines.join("")}${script.slice(FIRST_BATCH_LINE.length).trimStart()}`;
+    return { content: withBatchLineEnds(text), contentType: UNIT_TYPE };
+  }
+
+  async #shellScript(origin: string): Promise<InstallFile> {
     const { agentFolder, rootKeysPath, agentAddresses, certificate } = this.#parts;
     const url = this.#readable(origin);
     const script = await readFile(join(agentFolder, "install", "install.sh"), "utf8");
@@ -86,11 +120,33 @@ export class InstallOffer {
     return { content: Buffer.from(text), contentType: SCRIPT_TYPE };
   }
 
-  /** *Shape*: `undefined` for a name that no file has. */
-  async readFile(name: string): Promise<InstallFile | undefined> {
+  /** A file for a machine that reached this server at `origin`. *Shape*: `undefined` for a name that no file has. */
+  async readFile(name: string, origin: string): Promise<InstallFile | undefined> {
+    if (name === CONFIG_FILE) return this.#configuration(origin);
     const file = FILES.get(name);
     if (file === undefined) return undefined;
-    return { content: await readFile(join(this.#parts.agentFolder, ...file.path)), contentType: file.contentType };
+    const content = await readFile(join(this.#parts.agentFolder, ...file.path));
+    return {
+      content: name.endsWith(".cmd") ? withBatchLineEnds(content.toString()) : content,
+      contentType: file.contentType,
+    };
+  }
+
+  /** What an agent is told where no shell writes it down. */
+  #configuration(origin: string): InstallFile {
+    const { agentAddresses, certificate } = this.#parts;
+    const { caPem } = certificate();
+    const servers = agentAddresses(new URL(this.#readable(origin)).hostname);
+    const config = { servers, ...(caPem === undefined ? { ca: "system" } : { ca_pem: caPem }) };
+    return { content: Buffer.from(`${JSON.stringify(config, null, 2)}\n`), contentType: "application/json" };
+  }
+
+  #fetchingOnWindows(origin: string): string {
+    const pin = this.#pin();
+    // In double quotes: the other ones are none there.
+    const trust = pin === "" ? "-fsS" : `-fsSk --pinnedpubkey "${pin}"`;
+    const url = `${this.#originFor(origin)}/install/install.cmd`;
+    return `"%SystemRoot%\\System32\\curl.exe" ${trust} -o ${WINDOWS_SCRIPT} ${url}`;
   }
 
   #fetching(origin: string): string {
@@ -121,6 +177,11 @@ export class InstallOffer {
 
 function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+}
+
+/** A batch file with other line ends loses its labels. */
+function withBatchLineEnds(text: string): Buffer {
+  return Buffer.from(text.replaceAll(/\r?\n/g, "\r\n"));
 }
 
 /** *Throws* Error for text that a shell would read as more than text. */

@@ -273,7 +273,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     downloads: new ReleaseDownloads({ store: releaseStore, folders }),
     install: offer,
     installCommand: (origin: string, token: string) => offer.command(origin, token),
-    reinstallCommand: (origin: string) => offer.renewal(origin),
+    windowsInstallCommand: (origin: string, token: string) => offer.windowsCommand(origin, token),
+    reinstallCommand: (os: string, origin: string) =>
+      os === "windows" ? offer.windowsRenewal(origin) : offer.renewal(origin),
     feed,
     clock,
     ...accounts,

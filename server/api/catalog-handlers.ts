@@ -33,13 +33,15 @@ export interface CatalogParts {
   readonly tokens: TokenPort;
   /** The line that makes a machine a host. `origin` is where whoever asks reached this server. */
   readonly installCommand: (origin: string, token: string) => string;
+  /** The same for Windows, which is experimental. */
+  readonly windowsInstallCommand: (origin: string, token: string) => string;
 }
 
 const DEFAULT_TOKEN_LIFE_S = 3_600;
 const DEFAULT_ADOPTION_DAYS = 30;
 
 /** Enrolment tokens, and which versions hosts ran. */
-export function createCatalogHandlers({ reader, tokens, installCommand }: CatalogParts) {
+export function createCatalogHandlers({ reader, tokens, installCommand, windowsInstallCommand }: CatalogParts) {
   return {
     async createEnrollmentToken(request, context) {
       const created = await tokens.createToken({
@@ -48,11 +50,13 @@ export function createCatalogHandlers({ reader, tokens, installCommand }: Catalo
         validForMs: (request.validForSeconds || DEFAULT_TOKEN_LIFE_S) * 1000,
         createdBy: context.values.get(callerKey).name,
       });
+      const { origin } = context.values.get(requestFactsKey);
       return {
         tokenId: created.id,
         token: created.token,
         expiresAt: timestampFromDate(created.expiresAt),
-        installCommand: installCommand(context.values.get(requestFactsKey).origin, created.token),
+        installCommand: installCommand(origin, created.token),
+        windowsInstallCommand: windowsInstallCommand(origin, created.token),
       };
     },
 

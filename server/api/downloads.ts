@@ -33,10 +33,10 @@ export interface DownloadSource {
 
 /** Finds what an install needs beside a release. */
 export interface InstallSource {
-  /** The script, for whoever reached this server at `origin`. */
-  script(origin: string): Promise<Download>;
-  /** *Shape*: `undefined` for what an install does not need. */
-  readFile(name: string): Promise<Download | undefined>;
+  /** A script, for whoever reached this server at `origin`. */
+  script(name: "install.sh" | "install.cmd", origin: string): Promise<Download>;
+  /** A file, for whoever reached this server at `origin`. *Shape*: `undefined` for what an install does not need. */
+  readFile(name: string, origin: string): Promise<Download | undefined>;
 }
 
 /** What downloads work with. */
@@ -49,7 +49,7 @@ export interface DownloadParts {
   readonly logFailure: (method: string, error: unknown) => void;
 }
 
-const SCRIPT_PATH = "/install/install.sh";
+const SCRIPT_PATH = /^\/install\/(install\.(?:sh|cmd))$/;
 const INSTALL_PATH = /^\/install\/([^/]+)$/;
 const RELEASE_PATH = /^\/releases\/([^/]+)\/(.+)$/;
 
@@ -65,7 +65,7 @@ export function answerDownload(
   const [path = ""] = (request.url ?? "").split("?", 1);
   const find = chooseSource(parts, path, facts);
   if (find === undefined) return false;
-  serve(parts, request, response, facts, { find, isPublic: path === SCRIPT_PATH }).catch((error: unknown) =>
+  serve(parts, request, response, facts, { find, isPublic: SCRIPT_PATH.test(path) }).catch((error: unknown) =>
     refusePlainly(response, error, (unforeseen) => parts.logFailure("download", unforeseen)),
   );
   return true;
@@ -74,9 +74,10 @@ export function answerDownload(
 type Find = () => Promise<Download | undefined>;
 
 function chooseSource(parts: DownloadParts, path: string, facts: RequestFacts): Find | undefined {
-  if (path === SCRIPT_PATH) return () => parts.install.script(facts.origin);
+  const [, script] = SCRIPT_PATH.exec(path) ?? [];
+  if (script === "install.sh" || script === "install.cmd") return () => parts.install.script(script, facts.origin);
   const [, name] = INSTALL_PATH.exec(path) ?? [];
-  if (name !== undefined) return () => parts.install.readFile(name);
+  if (name !== undefined) return () => parts.install.readFile(name, facts.origin);
   const [, version, file] = RELEASE_PATH.exec(path) ?? [];
   if (version === undefined || file === undefined) return undefined;
   return () => parts.downloads.findReleaseFile(version, file);

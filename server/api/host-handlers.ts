@@ -40,7 +40,7 @@ export interface HostParts {
   /** Revokes a host's credential and ends its stream. */
   readonly removeHost: (hostId: HostId, actor: string) => Promise<void>;
   /** The line that renews what stands on a host. `origin` is where whoever asks reached this server. */
-  readonly reinstallCommand: (origin: string) => string;
+  readonly reinstallCommand: (os: string, origin: string) => string;
   readonly feed: ChangeFeed;
   readonly clock: Clock;
 }
@@ -60,7 +60,7 @@ export function createHostHandlers({ reader, updates, removeHost, reinstallComma
 
     async getHost(request, context) {
       const host = toWireHost(await findHost(reader, request.hostId as HostId));
-      return { host, reinstallCommand: reinstallCommand(context.values.get(requestFactsKey).origin) };
+      return { host, reinstallCommand: reinstallCommand(host.os, context.values.get(requestFactsKey).origin) };
     },
 
     async updateHost(request, context) {

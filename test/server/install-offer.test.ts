@@ -40,7 +40,7 @@ function makeOffer(changes: Partial<InstallOfferParts> = {}): InstallOffer {
 
 /** What a shell makes of the script's settings. */
 async function readSettings(offer: InstallOffer, origin: string): Promise<Record<string, string>> {
-  const { content } = await offer.script(origin);
+  const { content } = await offer.script("install.sh", origin);
   const names = ["server_url", "server_pin", "agent_addresses", "root_keys", "ca_pem"];
   const script = Buffer.from(content)
     .toString()
@@ -105,7 +105,7 @@ describe("the script", () => {
   });
 
   test("is that of the sources otherwise", async () => {
-    const { content } = await makeOffer().script(ORIGIN);
+    const { content } = await makeOffer().script("install.sh", ORIGIN);
     const source = await readFile(join(repositoryRoot, "agent", "install", "install.sh"), "utf8");
     expect(
       Buffer.from(content)
@@ -115,12 +115,67 @@ describe("the script", () => {
   });
 
   test("is withheld while it is not known whose releases to trust", async () => {
-    await expect(makeOffer({ rootKeysPath: join(folder, "none") }).script(ORIGIN)).rejects.toThrow("root public keys");
+    await expect(makeOffer({ rootKeysPath: join(folder, "none") }).script("install.sh", ORIGIN)).rejects.toThrow(
+      "root public keys",
+    );
   });
 
   test("holds no setting that a shell would read as more than text", async () => {
     const offer = makeOffer({ agentAddresses: () => ["x'; reboot; '"] });
-    await expect(offer.script(ORIGIN)).rejects.toThrow("could misread");
+    await expect(offer.script("install.sh", ORIGIN)).rejects.toThrow("could misread");
+  });
+});
+
+describe("on Windows", () => {
+  const text = async (file: Promise<{ readonly content: Uint8Array } | undefined>): Promise<string> =>
+    Buffer.from((await file)?.content ?? []).toString();
+
+  test("the line pins the key, keeps the script where administrators alone write, and gives the token by the environment", () => {
+    const [pin] = /sha256\/\/[A-Za-z0-9+/=]+/.exec(makeOffer().command(ORIGIN, "t")) ?? [];
+    const script = '"%ProgramFiles%\\rollcall-install.cmd"';
+    expect(makeOffer().windowsCommand(ORIGIN, "rc_enroll_x")).toBe(
+      `"%SystemRoot%\\System32\\curl.exe" -fsSk --pinnedpubkey "${pin}" -o ${script} ${ORIGIN}/install/install.cmd` +
+        ` && set "ROLLCALL_TOKEN=rc_enroll_x" && ${script}`,
+    );
+    expect(makeOffer({ isTls: false }).windowsRenewal(ORIGIN)).toBe(
+      `"%SystemRoot%\\System32\\curl.exe" -fsS -o ${script} ${ORIGIN}/install/install.cmd && ${script}`,
+    );
+  });
+
+  test("the script comes with where it came from and its key, in lines that end as a batch file's", async () => {
+    const script = await text(makeOffer().script("install.cmd", ORIGIN));
+    const lines = script.split("\r\n");
+    expect(lines[1]).toBe(`set "server_url=${ORIGIN}"`);
+    expect(lines[2]).toMatch(/^set "server_pin=sha256\/\/[A-Za-z0-9+/]{43}="$/);
+    expect(script.replaceAll("\r\n", "")).not.toMatch(/[\r\n]/);
+    expect(lines.slice(3).join("\n")).toBe(
+      (await readFile(join(repositoryRoot, "agent", "windows", "install.cmd"), "utf8"))
+        .replaceAll("\r\n", "\n")
+        .split("\n")
+        .slice(1)
+        .join("\n"),
+    );
+  });
+
+  test("no line of a batch file is one that a broken folder name or a file's content could change", async () => {
+    for (const name of ["install.cmd", "update.cmd"]) {
+      const source = await readFile(join(repositoryRoot, "agent", "windows", name), "utf8");
+      const code = source.split(/\r?\n/).filter((line) => !/^(?:@echo|rem|:)/i.test(line));
+      for (const line of code) {
+        // What names a place stands in quotes, and every program of Windows is named by its place.
+        expect(line.replaceAll(/"[^"]*"/g, "")).not.toMatch(/%(?:TOOLS|PLACE|BINARY|CONFIG|STATE|WORK|~dp0)/);
+        expect(line).not.toMatch(/(?:^|[&|(] *)(?:curl|icacls|schtasks|taskkill|findstr|ping|find|tasklist)\b/i);
+      }
+    }
+  });
+
+  test("an agent's configuration names its servers and the authority", async () => {
+    expect(JSON.parse(await text(makeOffer().readFile("agent.json", ORIGIN)))).toEqual({
+      servers: ["rollcall.example.org:7171"],
+      ca_pem: authority.certPem,
+    });
+    const elsewhere = makeOffer({ certificate: () => ({ certPem: leaf.certPem, caPem: undefined }) });
+    expect(JSON.parse(await text(elsewhere.readFile("agent.json", ORIGIN)))).toMatchObject({ ca: "system" });
   });
 });
 

@@ -54,7 +54,7 @@ describe.skipIf(reasonToSkip !== undefined)(
 
     it("a machine that stopped between the two renames comes back with the version before", async () => {
       const host = await fleet.addHost("between");
-      await host.machine.run(["taskkill /f /im cmd.exe", "taskkill /f /im rollcall-agent.exe"]);
+      await host.machine.end("cmd.exe", "rollcall-agent.exe");
       const binary = host.machine.path(`${HOME}/bin/rollcall-agent.exe`);
       await rename(binary, `${binary}.old`);
       await rm(host.machine.path(`${HOME}/state/agent.log`));

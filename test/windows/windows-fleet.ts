@@ -1,6 +1,6 @@
 /** A real server, and machines of Wine's that run the built agent of windows-x64. */
 import { mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { HostStatus, JobState, type Host, type Job } from "../../gen/rollcall/v1/model_pb.js";
 import { computeVersion } from "../../gen/version.ts";
@@ -62,13 +62,25 @@ export class WindowsFleet implements AsyncDisposable {
     owned.defer(() => rm(folder, { recursive: true }));
     const releasesDir = join(folder, "releases");
     await prepareReleases(releasesDir, builds);
-    const server = owned.use(await startControlPlane({}, undefined, { ROLLCALL_RELEASES_DIR: releasesDir }));
+    // Off loopback the web listener speaks TLS, and the install line pins its key.
+    const listen = `${findOwnAddress() ?? "127.0.0.1"}:0`;
+    const environment = {
+      ROLLCALL_RELEASES_DIR: releasesDir,
+      ROLLCALL_WEB_LISTEN: listen,
+      ROLLCALL_AGENT_LISTEN: listen,
+    };
+    const server = owned.use(await startControlPlane({}, undefined, environment));
     return new WindowsFleet(server, builds, root, folder, owned.move());
+  }
+
+  /** A machine that nothing is installed on. */
+  async addMachine(name: string): Promise<WineMachine> {
+    return this.#owned.use(await WineMachine.start(this.#root, join(this.#folder, name)));
   }
 
   /** Sets up a host that runs the older build, kept running as the start-up task would. */
   async addHost(hostname: string): Promise<WindowsHost> {
-    const machine = this.#owned.use(await WineMachine.start(this.#root, join(this.#folder, hostname)));
+    const machine = await this.addMachine(hostname);
     await machine.write(BINARY, await readFile(this.builds.older.binaryPath));
     const script = await readFile(join(repositoryRoot, "agent", "windows", "update.cmd"), "utf8");
     await machine.write(`${HOME}/update.cmd`, script.replaceAll(/\r?\n/g, "\r\n"));
@@ -84,6 +96,11 @@ export class WindowsFleet implements AsyncDisposable {
     await this.keepRunning(machine);
     const { id } = await this.untilOnline(hostname);
     return { machine, hostId: id };
+  }
+
+  /** Makes a version the target. No update may be asked for meanwhile. */
+  async setTarget(version: string): Promise<void> {
+    await this.server.fleet.setTargetVersion({ version });
   }
 
   /** What the start-up task does. */
@@ -123,6 +140,12 @@ export class WindowsFleet implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#owned.disposeAsync();
   }
+}
+
+/** *Shape*: `undefined` on a machine without a network. */
+function findOwnAddress(): string | undefined {
+  const addresses = Object.values(networkInterfaces()).flatMap((found) => found ?? []);
+  return addresses.find(({ family, internal }) => family === "IPv4" && !internal)?.address;
 }
 
 /** Both builds, and bad ones in the same publisher's name. */

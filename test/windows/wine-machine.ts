@@ -75,6 +75,11 @@ export class WineMachine implements AsyncDisposable {
     await this.#spawn(lines);
   }
 
+  /** Ends every program of these names, batch files among them. */
+  async end(...names: readonly string[]): Promise<void> {
+    for (const name of names) await once(this.#enter(["taskkill", "/f", "/im", name]), "exit");
+  }
+
   /** Resolves once a file holds this text. */
   async untilWritten(path: string, text: string): Promise<void> {
     const file = this.path(path);
@@ -100,10 +105,13 @@ export class WineMachine implements AsyncDisposable {
     this.#scripts += 1;
     const name = `run-${this.#scripts}`;
     await this.write(`${name}.cmd`, ["@echo off", ...lines, ""].join("\r\n"));
-    const enter = ["--target", String(this.#init), "--mount", "--pid", "--root", "--wd=/"];
-    const words = ["wine", "cmd", "/d", "/c", `C:\\${name}.cmd >C:\\${name}.txt 2>&1`];
-    const child = spawn("nsenter", [...enter, ...words], { env: { ...WINE_ENVIRONMENT }, stdio: "ignore" });
+    const child = this.#enter(["cmd", "/d", "/c", `C:\\${name}.cmd >C:\\${name}.txt 2>&1`]);
     return { child, output: this.path(`${name}.txt`) };
+  }
+
+  #enter(words: readonly string[]): ChildProcess {
+    const enter = ["--target", String(this.#init), "--mount", "--pid", "--root", "--wd=/"];
+    return spawn("nsenter", [...enter, "wine", ...words], { env: { ...WINE_ENVIRONMENT }, stdio: "ignore" });
   }
 }
 

@@ -645,6 +645,14 @@ export declare type CreateEnrollmentTokenResponse = Message<"rollcall.v1.CreateE
    * @generated from field: string install_command = 4;
    */
   installCommand: string;
+
+  /**
+   * The same for a Windows machine, in a command prompt of an administrator. Experimental: no real host of Windows was
+   * updated yet. It holds the token.
+   *
+   * @generated from field: string windows_install_command = 5;
+   */
+  windowsInstallCommand: string;
 };
 
 /**

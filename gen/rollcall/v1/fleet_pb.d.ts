@@ -98,7 +98,8 @@ export declare type GetHostResponse = Message<"rollcall.v1.GetHostResponse"> & {
   host?: Host | undefined;
 
   /**
-   * What to run on it, as root, to renew its agent, unit and guard. It holds no secret.
+   * What to run on it, as root, to renew its agent, unit and guard; on Windows, where that is experimental, as
+   * administrator. It holds no secret.
    *
    * @generated from field: string reinstall_command = 2;
    */

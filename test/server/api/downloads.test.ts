@@ -190,7 +190,8 @@ test("the install script is for anybody, and says where it came from", async () 
 });
 
 test("whoever makes a token is told the line that uses it", async () => {
-  const { token, installCommand } = await plane.fleet.createEnrollmentToken({});
+  const { token, installCommand, windowsInstallCommand } = await plane.fleet.createEnrollmentToken({});
+  expect(windowsInstallCommand).toContain(`${plane.web}/install/install.cmd && set "ROLLCALL_TOKEN=${token}" && `);
   expect(installCommand).toBe(`curl -fsS ${plane.web}/install/install.sh | ROLLCALL_TOKEN=${token} sh`);
 });
 
