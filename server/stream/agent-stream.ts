@@ -14,6 +14,7 @@ import { Metadata, type ServerDuplexStream } from "@grpc/grpc-js";
 import type { AgentMessage, ServerMessage } from "../../gen/rollcall/v1/agent_pb.js";
 import type { Clock } from "../domain/clock.ts";
 import type { AgentConnection } from "./connection-gate.ts";
+import { HEARTBEAT } from "./agent-messages.ts";
 import { expectFlushed } from "./flush-deadline.ts";
 import type { GrpcStatus } from "./grpc-status.ts";
 import type { ListenerLimits } from "./limits.ts";
@@ -41,6 +42,8 @@ export class AgentStream {
   readonly #limits: StreamLimits;
   readonly #lifetime = new AbortController();
   #wake: () => void = () => {};
+  /** When the wait that is under way began, or a heartbeat was taken during it. */
+  #heardAtMs = 0;
 
   constructor(call: ConnectCall, connection: AgentConnection, clock: Clock, limits: StreamLimits) {
     this.connection = connection;
@@ -60,27 +63,38 @@ export class AgentStream {
     return this.#lifetime.signal;
   }
 
-  /** The next message, or why there is none within `timeoutMs`. One caller at a time. */
-  next(timeoutMs: number): Promise<Heard> {
+  /**
+   * The next message, or why there is none within `timeoutMs`. One caller at a time.
+   *
+   * A heartbeat that `takeHeartbeat` takes is no message: the wait goes on, and its time begins anew.
+   */
+  next(timeoutMs: number, takeHeartbeat: () => boolean = () => false): Promise<Heard> {
     return new Promise((resolve) => {
       let timer: Disposable | undefined;
+      this.#heardAtMs = this.#clock.monotonicMs();
       const settle = (heard: Heard): void => {
         timer?.[Symbol.dispose]();
         this.#wake = () => {};
         resolve(heard);
       };
       const look = (): boolean => {
-        const heard = this.#look();
+        const heard = this.#look(takeHeartbeat);
         if (heard !== undefined) settle(heard);
         return heard !== undefined;
       };
-      this.#wake = look;
-      if (look()) return;
-      timer = this.#clock.schedule(timeoutMs, () => {
-        timer = this.#clock.schedule(SECOND_LOOK_MS, () => {
-          if (!look()) settle({ kind: "silent" });
+      const waitFor = (leftMs: number): void => {
+        timer = this.#clock.schedule(leftMs, () => {
+          const silentMs = this.#clock.monotonicMs() - this.#heardAtMs;
+          if (silentMs < timeoutMs) return waitFor(timeoutMs - silentMs);
+          timer = this.#clock.schedule(SECOND_LOOK_MS, () => {
+            if (look()) return;
+            if (this.#clock.monotonicMs() - this.#heardAtMs < timeoutMs) waitFor(timeoutMs);
+            else settle({ kind: "silent" });
+          });
         });
-      });
+      };
+      this.#wake = look;
+      if (!look()) waitFor(timeoutMs);
     });
   }
 
@@ -118,10 +132,13 @@ export class AgentStream {
     this.#wake();
   }
 
-  #look(): Heard | undefined {
-    if (this.ended.aborted) return { kind: "ended" };
-    const message = this.#call.read() as AgentMessage | null;
-    if (message !== null) return { kind: "message", message };
-    return this.#call.readableEnded ? { kind: "halfClosed" } : undefined;
+  #look(takeHeartbeat: () => boolean): Heard | undefined {
+    for (;;) {
+      if (this.ended.aborted) return { kind: "ended" };
+      const message = this.#call.read() as AgentMessage | null;
+      if (message === null) return this.#call.readableEnded ? { kind: "halfClosed" } : undefined;
+      if (message !== HEARTBEAT || !takeHeartbeat()) return { kind: "message", message };
+      this.#heardAtMs = this.#clock.monotonicMs();
+    }
   }
 }

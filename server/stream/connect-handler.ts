@@ -125,8 +125,9 @@ async function converse(
 ): Promise<void> {
   const { heartbeatTimeoutMs, messagesPerSecond } = options.limits;
   const rate = new MessageRate(messagesPerSecond, options.clock.monotonicMs());
+  const takeHeartbeat = (): boolean => rate.take(options.clock.monotonicMs());
   for (;;) {
-    const heard = await stream.next(heartbeatTimeoutMs);
+    const heard = await stream.next(heartbeatTimeoutMs, takeHeartbeat);
     if (heard.kind === "silent")
       throw new StreamEndedError("unavailable", `no message within ${heartbeatTimeoutMs} ms`);
     if (heard.kind !== "message") return;

@@ -13,7 +13,6 @@ import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
 import { Server } from "@grpc/grpc-js";
-import { grpcService } from "../../gen/grpc.ts";
 import { AgentService } from "../../gen/rollcall/v1/agent_pb.js";
 import type { Clock, Random } from "../domain/clock.ts";
 import { RefusedError } from "../domain/errors.ts";
@@ -21,6 +20,7 @@ import type { HostId, SessionEpoch } from "../domain/ids.ts";
 import { ServiceReflection } from "../wire/reflect-services.ts";
 import { ServingStatus } from "../wire/serving-status.ts";
 import { STANDARD_SERVICES } from "../wire/standard-services.ts";
+import { agentServiceDefinition } from "./agent-messages.ts";
 import type { AgentStream } from "./agent-stream.ts";
 import { authenticateCalls } from "./authenticate.ts";
 import { Callers } from "./callers.ts";
@@ -129,7 +129,7 @@ export async function listenForAgents(options: ListenOptions): Promise<AgentList
     "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
     "grpc.max_connection_idle_ms": limits.idleTimeoutMs,
   });
-  grpc.addService(grpcService(AgentService), {
+  grpc.addService(agentServiceDefinition(), {
     enroll: enrollHandler(options.enrollment, unary),
     connect: connectHandler({
       handler: options.handler,
