@@ -2,7 +2,8 @@
  * What changed, for everybody who watches. Writers name a host or a job after they
  * stored it; the feed reads the rows once for all watchers, numbers the changes and
  * keeps the last ones, so that a watcher who lost its stream goes on where it was.
- * The cost is that of the changes, not of the changes times the watchers.
+ * The cost is that of the changes, not of the changes times the watchers, and nothing
+ * where nobody watched for a while.
  */
 import type { Alert } from "../domain/alert.ts";
 import type { Clock, Random } from "../domain/clock.ts";
@@ -37,6 +38,8 @@ export interface FleetReader {
 /** *Units*: milliseconds from the end of a read to the next. The first change after a quiet while is read at once. */
 const GATHER_MS = 50;
 const KEPT_CHANGES = 2_000;
+/** *Units*: milliseconds. Whoever comes back later than this starts over, and nothing is read for nobody. */
+const UNWATCHED_MS = 60_000;
 
 /** One watcher's place in the feed. */
 export interface Subscription extends Disposable {
@@ -59,6 +62,8 @@ export class ChangeFeed implements AsyncDisposable {
   #timer: Disposable | undefined;
   #reading: Promise<void> | undefined;
   #isStopped = false;
+  #subscribers = 0;
+  #leftAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(reader: FleetReader, clock: Clock, random: Random, onError: (error: unknown) => void) {
     this.#reader = reader;
@@ -113,6 +118,7 @@ export class ChangeFeed implements AsyncDisposable {
 
   /** Starts after `sequence`. */
   subscribe(sequence: number): Subscription {
+    this.#subscribers += 1;
     let position = sequence;
     let waker: (() => void) | undefined;
     return {
@@ -135,6 +141,8 @@ export class ChangeFeed implements AsyncDisposable {
       },
       [Symbol.dispose]: () => {
         if (waker !== undefined) this.#wakers.delete(waker);
+        this.#subscribers -= 1;
+        this.#leftAtMs = this.#clock.monotonicMs();
       },
     };
   }
@@ -157,12 +165,20 @@ export class ChangeFeed implements AsyncDisposable {
     const sinceReadMs = this.#clock.monotonicMs() - this.#readAtMs;
     this.#timer = this.#clock.schedule(Math.max(0, GATHER_MS - sinceReadMs), () => {
       this.#timer = undefined;
+      const unwatchedMs = this.#clock.monotonicMs() - this.#leftAtMs;
+      if (this.#subscribers === 0 && unwatchedMs > UNWATCHED_MS) return this.#forget();
       this.#reading = this.#readChanges().then(() => {
         this.#reading = undefined;
         this.#readAtMs = this.#clock.monotonicMs();
         if (isAnythingPending(this.#pending)) this.#scheduleRead();
       });
     });
+  }
+
+  /** Nobody watches, or comes back to what there was. */
+  #forget(): void {
+    this.#pending = nothingPending();
+    this.everythingChanged();
   }
 
   async #readChanges(): Promise<void> {

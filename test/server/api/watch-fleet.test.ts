@@ -79,6 +79,7 @@ test("what changes while a read takes long is read together after it, and what c
   };
   const failures: unknown[] = [];
   await using feed = new ChangeFeed(slowFleet, clock, systemRandom, (error) => failures.push(error));
+  using _watching = feed.subscribe(feed.sequence);
   const [first, second, third] = Array.from({ length: 3 }, () => randomUUID() as HostId);
   if (first === undefined || second === undefined || third === undefined) throw new Error("three were made");
   feed.hostChanged(first);
@@ -98,4 +99,37 @@ test("what changes while a read takes long is read together after it, and what c
   using watcher = feed.subscribe(0);
   expect(await watcher.take(new AbortController().signal)).toHaveLength(3);
   expect(failures).toHaveLength(1);
+});
+
+test("what changes is read for who watches or left a moment ago, and who comes back later starts over", async () => {
+  const clock = new ManualClock();
+  let reads = 0;
+  const counting = {
+    ...emptyFleet,
+    countHosts: async () => {
+      reads += 1;
+      return COUNTS;
+    },
+  };
+  await using feed = new ChangeFeed(counting, clock, systemRandom, (error) => expect.fail(String(error)));
+  const change = (): void => {
+    feed.hostChanged(randomUUID() as HostId);
+    clock.advance(50);
+  };
+  change();
+  expect(reads).toBe(0);
+
+  const { sequence } = feed;
+  {
+    using watching = feed.subscribe(sequence);
+    change();
+    expect(await watching.take(new AbortController().signal)).toHaveLength(1);
+  }
+  clock.advance(59_000);
+  change();
+  await vi.waitFor(() => expect(reads).toBe(2));
+  expect(feed.canResumeAfter(sequence)).toBe(true);
+  clock.advance(2_000);
+  change();
+  expect([reads, feed.canResumeAfter(sequence)]).toEqual([2, false]);
 });
