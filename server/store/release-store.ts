@@ -5,6 +5,7 @@ import type { HostId, JobId } from "../domain/ids.ts";
 import { writeAuditEvent } from "./audit-events.ts";
 import type { CheckedRelease } from "../domain/release.ts";
 import { answered } from "./away.ts";
+import { CoalescedQuestions } from "./coalesced-questions.ts";
 import { findRefusingHosts } from "./hosts.ts";
 import { findKeySet, saveKeySet, type NewKeySet } from "./key-sets.ts";
 import { liftQuarantine } from "./quarantine.ts";
@@ -12,7 +13,7 @@ import { findReleaseFiles } from "./release-files.ts";
 import { lockReleases, lockReleaseUse, removeRelease, wasRemoved } from "./release-removal.ts";
 import {
   chooseTargetVersion,
-  findJobArtifact,
+  findJobArtifacts,
   findNamesakes,
   followServerVersion,
   insertRelease,
@@ -23,6 +24,11 @@ import type { Db } from "./schema.ts";
 
 /** Binds the questions about releases. */
 export function createReleaseStore(db: Kysely<Db>) {
+  // While one question is out, those that come meanwhile gather into the next.
+  const questions = new CoalescedQuestions();
+  const findArtifactOfJob = questions.add((asked: readonly { readonly hostId: HostId; readonly jobId: JobId }[]) =>
+    answered(findJobArtifacts(db, asked)),
+  );
   return {
     listReleases: (packageName: string) => answered(listReleases(db, packageName)),
     findKeySet: (packageName: string) => answered(findKeySet(db, packageName)),
@@ -30,7 +36,7 @@ export function createReleaseStore(db: Kysely<Db>) {
       answered(findNamesakes(db, packageName, version, sequence)),
     findReleaseFiles: (packageName: string, version: string | undefined) =>
       answered(findReleaseFiles(db, packageName, version)),
-    findJobArtifact: (hostId: HostId, jobId: string) => answered(findJobArtifact(db, hostId, jobId as JobId)),
+    findJobArtifact: (hostId: HostId, jobId: string) => findArtifactOfJob({ hostId, jobId: jobId as JobId }),
     transaction<Result>(work: (tx: ReturnType<typeof bindTransaction>) => Promise<Result>): Promise<Result> {
       return answered(db.transaction().execute((tx) => work(bindTransaction(tx))));
     },

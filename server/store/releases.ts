@@ -145,9 +145,16 @@ export async function followServerVersion(db: Executor, packageName: string, ver
   return changed !== undefined;
 }
 
-/** The release and artifact of a host's open job, or `undefined` when `jobId` is not that. */
-export async function findJobArtifact(db: Executor, hostId: HostId, jobId: JobId): Promise<JobArtifact | undefined> {
-  const row = await db
+/**
+ * The releases and artifacts of hosts' open jobs.
+ *
+ * *Shape*: for each, in order; `undefined` where `jobId` is not the host's open job.
+ */
+export async function findJobArtifacts(
+  db: Executor,
+  asked: readonly { readonly hostId: HostId; readonly jobId: JobId }[],
+): Promise<readonly (JobArtifact | undefined)[]> {
+  const rows = await db
     .selectFrom("jobs")
     .innerJoin("hosts", "hosts.id", "jobs.host_id")
     .innerJoin("releases", (join) =>
@@ -163,6 +170,8 @@ export async function findJobArtifact(db: Executor, hostId: HostId, jobId: JobId
     )
     .leftJoin("key_sets", "key_sets.package", "releases.package")
     .select([
+      "jobs.id",
+      "jobs.host_id",
       "releases.version",
       "releases.manifest",
       "releases.signature",
@@ -176,12 +185,14 @@ export async function findJobArtifact(db: Executor, hostId: HostId, jobId: JobId
       "release_artifacts.size_bytes",
       "release_artifacts.block_size_bytes",
     ])
-    .where("jobs.id", "=", jobId)
-    .where("jobs.host_id", "=", hostId)
+    .where("jobs.id", "=", sql<JobId>`any(${asked.map(({ jobId }) => jobId)}::uuid[])`)
     .where("jobs.ended_at", "is", null)
-    .executeTakeFirst();
-  return (
-    row && {
+    .execute();
+  const byJob = new Map(rows.map((row) => [row.id, row]));
+  return asked.map(({ hostId, jobId }) => {
+    const row = byJob.get(jobId);
+    if (row?.host_id !== hostId) return undefined;
+    return {
       version: row.version,
       manifest: row.manifest,
       signature: row.signature,
@@ -194,8 +205,8 @@ export async function findJobArtifact(db: Executor, hostId: HostId, jobId: JobId
       fileName: row.file_name,
       sizeBytes: Number(row.size_bytes),
       blockSizeBytes: row.block_size_bytes,
-    }
-  );
+    };
+  });
 }
 
 /** Chooses the version the fleet should run, and tells what decides who takes it; `undefined` for no release. */

@@ -9,7 +9,8 @@
  *   nothing but ask the transaction.
  * - When the database is away nothing is run again: everybody is told.
  *
- * The first work after a quiet while starts at once; the next ones gather meanwhile.
+ * The first work after a quiet while starts at once; the next ones gather until the
+ * transaction before theirs is over, so the slower the database is, the more they share.
  */
 import type { Clock } from "../domain/clock.ts";
 import type { HostId } from "../domain/ids.ts";
@@ -30,6 +31,8 @@ interface Member<Tx> {
 
 /** *Units*: milliseconds between the beginnings of two transactions. */
 const GATHER_MS = 20;
+/** One that takes longer than this waits for somebody's lock: the next one waits for it no longer. */
+const BLOCKED_MS = 200;
 const GREATEST_MEMBERS = 200;
 const GREATEST_AT_ONCE = 3;
 
@@ -70,8 +73,9 @@ export class SharedTransactions<Tx> {
   #beginSoon(): void {
     if (this.#timer !== undefined || this.#atOnce >= GREATEST_AT_ONCE) return;
     if (!this.#waiting.some(({ hostId }) => !this.#busyHosts.has(hostId))) return;
-    const quietMs = this.#clock.monotonicMs() - this.#beganAtMs;
-    this.#timer = this.#clock.schedule(Math.max(0, GATHER_MS - quietMs), () => {
+    const sinceBegunMs = this.#clock.monotonicMs() - this.#beganAtMs;
+    const intervalMs = this.#atOnce === 0 ? GATHER_MS : BLOCKED_MS;
+    this.#timer = this.#clock.schedule(Math.max(0, intervalMs - sinceBegunMs), () => {
       this.#timer = undefined;
       void this.#begin();
     });
@@ -85,6 +89,9 @@ export class SharedTransactions<Tx> {
     await this.#carryOut(members);
     this.#atOnce -= 1;
     for (const { hostId } of members) this.#busyHosts.delete(hostId);
+    // It may be set for a time at which this one would have been blocked.
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
     this.#beginSoon();
   }
 

@@ -49,6 +49,7 @@ export class FleetUpdateLoop implements AsyncDisposable {
   #isFollower = false;
   #isStopped = false;
   #roundAtMs = Number.NEGATIVE_INFINITY;
+  #roundTookMs = 0;
 
   constructor(parts: FleetLoopParts) {
     this.#parts = parts;
@@ -85,20 +86,28 @@ export class FleetUpdateLoop implements AsyncDisposable {
     });
   }
 
+  /** A round that took long is followed by as long a pause: the slower the database is, the more a round does. */
   #gatherMs(): number {
     const sinceRoundMs = this.#parts.clock.monotonicMs() - this.#roundAtMs;
-    return Math.max(GATHER_MS, ROUND_INTERVAL_MS - sinceRoundMs);
+    const intervalMs = Math.max(
+      ROUND_INTERVAL_MS,
+      Math.min(2 * this.#roundTookMs, this.#parts.durations.tickIntervalMs),
+    );
+    return Math.max(GATHER_MS, intervalMs - sinceRoundMs);
   }
 
   async #roundSafely(): Promise<boolean> {
     this.#isWoken = false;
-    this.#roundAtMs = this.#parts.clock.monotonicMs();
+    const { clock } = this.#parts;
+    this.#roundAtMs = clock.monotonicMs();
     try {
       return await this.round();
     } catch (error) {
       const level = error instanceof FencedError ? "warn" : "error";
       this.#parts.log(level, "fleet update round failed", { error: String(error) });
       return false;
+    } finally {
+      this.#roundTookMs = clock.monotonicMs() - this.#roundAtMs;
     }
   }
 
