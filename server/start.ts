@@ -151,6 +151,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         openJobs.jobChanged(job);
         if (job.fleetUpdateId !== null) wakeFleetLoop();
       },
+      everythingChanged: () => feed.everythingChanged(),
     },
     reachPoint,
   };
@@ -264,6 +265,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     rollout: new FleetDesk({ store: fleetStore, random, changes, wake: wakeFleetLoop }),
     removeHost: (hostId: HostId, actor: string) => removeHost(interpreter, disconnect, hostId, actor),
     acknowledgeAlert: (id: string, actor: string) => acknowledgeAlert(interpreter, id, actor),
+    serverVersion: version,
     // Every host may be behind once the target changed, or no longer.
     releases: new ReleaseDesk({ importer, catalog, targetChanged: () => changes.everythingChanged() }),
     listReleases: () => reader.listReleases(),

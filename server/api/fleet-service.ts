@@ -7,13 +7,21 @@ import { createDeliveryHandlers, type DeliveryParts } from "./delivery-handlers.
 import { createHostHandlers, type HostParts } from "./host-handlers.ts";
 import { createReleaseHandlers, type ReleaseParts } from "./release-handlers.ts";
 import { createRolloutHandlers, type RolloutParts } from "./rollout-handlers.ts";
+import { createServerHandlers, type ServerParts } from "./server-handlers.ts";
 
 /** What the service works with. */
-export type FleetServiceParts = HostParts & RolloutParts & AttentionParts & CatalogParts & ReleaseParts & DeliveryParts;
+export type FleetServiceParts = ServerParts &
+  HostParts &
+  RolloutParts &
+  AttentionParts &
+  CatalogParts &
+  ReleaseParts &
+  DeliveryParts;
 
 /** Makes the handlers. Requests were checked against their rules and roles before they come here. */
 export function createFleetService(parts: FleetServiceParts): ServiceImpl<typeof FleetService> {
   return {
+    ...createServerHandlers(parts),
     ...createHostHandlers(parts),
     ...createRolloutHandlers(parts),
     ...createAttentionHandlers(parts),

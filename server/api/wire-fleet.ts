@@ -58,6 +58,7 @@ export function toWireHost(host: Host): WireHost {
     packages: host.packages.map((entry) => ({ ...entry })),
     installRevision: host.installRevision,
     needsReinstall: host.needsReinstall,
+    targetQuarantined: host.isTargetQuarantined,
     enrolledAt: timestampFromDate(host.enrolledAt),
     ...instant("lastSeenAt", host.lastSeenAt),
     ...(host.latestJob === null ? {} : { latestJob: toWireJob(host.latestJob) }),

@@ -26,6 +26,8 @@ export interface Host {
   readonly installRevision: number;
   /** They are older than the target version expects. */
   readonly needsReinstall: boolean;
+  /** What the target version has for its platform is quarantined. */
+  readonly isTargetQuarantined: boolean;
   readonly isOnline: boolean;
   readonly isIdentityDuplicated: boolean;
   readonly targetVersion: string | null;

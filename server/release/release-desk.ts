@@ -8,7 +8,7 @@ import type { ReleaseImporter } from "./release-importer.ts";
 export interface ReleaseDeskParts {
   readonly importer: ReleaseImporter;
   readonly catalog: ReleaseCatalog;
-  /** Told once another version is the target. */
+  /** Told once another version is the target, or what it is made of may be sent again. */
   readonly targetChanged: () => void;
 }
 
@@ -37,6 +37,7 @@ export class ReleaseDesk {
 
   async liftQuarantine(sha256: string, actor: string): Promise<void> {
     await this.#parts.catalog.liftQuarantine(sha256, actor);
+    this.#parts.targetChanged();
   }
 
   async setTargetVersion(version: string, actor: string): Promise<Release> {

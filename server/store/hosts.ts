@@ -23,6 +23,13 @@ const TARGET_REVISION = sql<number | null>`(
   join target_versions on target_versions.package = releases.package and target_versions.version = releases.version
   where releases.package = ${AGENT_PACKAGE})`;
 
+/** Of the target's artifacts. Hangs on no host, so the database looks once a question. */
+const QUARANTINED_PLATFORMS = sql<readonly string[]>`array(
+  select artifact.platform from release_artifacts as artifact
+  join target_versions on target_versions.package = artifact.package and target_versions.version = artifact.version
+  join quarantined_artifacts on quarantined_artifacts.sha256 = artifact.sha256
+  where artifact.package = ${AGENT_PACKAGE})`;
+
 /** Adds a host that just enrolled. It is offline until its first Hello. */
 export async function insertHost(
   db: Executor,
@@ -57,7 +64,12 @@ function hostQuery(db: Executor) {
   return db
     .selectFrom("hosts")
     .selectAll("hosts")
-    .select([IS_ONLINE.as("is_online"), TARGET.as("target_version"), TARGET_REVISION.as("target_revision")])
+    .select([
+      IS_ONLINE.as("is_online"),
+      TARGET.as("target_version"),
+      TARGET_REVISION.as("target_revision"),
+      QUARANTINED_PLATFORMS.as("quarantined_platforms"),
+    ])
     .where("hosts.removed_at", "is", null);
 }
 
@@ -111,6 +123,7 @@ async function withLatestJobs(db: Executor, rows: readonly HostRow[]): Promise<r
     packages: row.packages,
     installRevision: row.install_revision,
     needsReinstall: needsReinstall(row.install_revision, row.target_revision ?? 0),
+    isTargetQuarantined: row.quarantined_platforms.includes(platformOf(row)),
     isOnline: row.is_online,
     isIdentityDuplicated: row.identity_duplicated_at !== null,
     targetVersion: row.target_version,

@@ -24,6 +24,8 @@ export interface AppliedEvent {
   readonly job: Job;
   readonly effects: readonly JobEffect[];
   readonly isChanged: boolean;
+  /** This event made an artifact quarantined: what may be done with other hosts changed too. */
+  readonly hasQuarantined?: boolean;
 }
 
 /** What the interpreter works with. */
@@ -49,13 +51,14 @@ export async function applyJobEvent(
   if ("reason" in stored.state) {
     await tx.raiseAlert({ kind: "update_failed", hostId: job.hostId, jobId: job.id, reason: stored.state.reason });
   }
-  if (stored.state.name === "rolled_back") await countRollback(tx, stored);
-  return { job: stored, effects: step.effects, isChanged: true };
+  const hasQuarantined = stored.state.name === "rolled_back" && (await countRollback(tx, stored));
+  return { job: stored, effects: step.effects, isChanged: true, hasQuarantined };
 }
 
-async function countRollback(tx: UpdateTransaction, job: Job): Promise<void> {
+/** True when this rollback is the one that quarantines the artifact. */
+async function countRollback(tx: UpdateTransaction, job: Job): Promise<boolean> {
   const quarantine = await tx.noteRollback(job.id);
-  if (quarantine === undefined) return;
+  if (quarantine === undefined) return false;
   const { sha256, hosts } = quarantine;
   await tx.writeAuditEvent({
     actor: "rollcall",
@@ -66,6 +69,7 @@ async function countRollback(tx: UpdateTransaction, job: Job): Promise<void> {
     cause: `it rolled back on ${hosts === 1 ? "one host" : `${hosts} hosts`}`,
     details: { package: job.package, version: job.toVersion, sha256, hosts },
   });
+  return true;
 }
 
 /** Writes what happened to a job into the audit log. */
@@ -101,6 +105,7 @@ export async function settleJobEvent(
     parts.changes.jobChanged(job);
     // Its agent said so itself, or is told below.
     if (job.endedAt !== null) parts.mailboxes.forgetJob(job.hostId, job.id);
+    if (applied.hasQuarantined === true) parts.changes.everythingChanged();
   }
   for (const effect of applied.effects) await runEffect(parts, job, effect, epoch);
   if (applied.isChanged) parts.reachPoint(`sent:${job.state.name}`);

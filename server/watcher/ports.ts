@@ -115,6 +115,8 @@ export interface DeadlineStore {
 export interface ChangeSink {
   hostChanged(hostId: HostId): void;
   jobChanged(job: Job): void;
+  /** Something changed that concerns every host. */
+  everythingChanged(): void;
 }
 
 /** Lets a test end the process at an exact point. */

@@ -90,6 +90,7 @@ export class ServerProcess {
         jobChanged: (job: { readonly fleetUpdateId: string | null }) => {
           if (job.fleetUpdateId !== null) fleetLoop.wake();
         },
+        everythingChanged: () => undefined,
       },
       reachPoint,
     };

@@ -18,6 +18,36 @@ import type { CreateEnrollmentTokenRequestSchema, CreateEnrollmentTokenResponseS
 export declare const file_rollcall_v1_fleet: GenFile;
 
 /**
+ * @generated from message rollcall.v1.GetServerRequest
+ */
+export declare type GetServerRequest = Message<"rollcall.v1.GetServerRequest"> & {
+};
+
+/**
+ * Describes the message rollcall.v1.GetServerRequest.
+ * Use `create(GetServerRequestSchema)` to create a new message.
+ */
+export declare const GetServerRequestSchema: GenMessage<GetServerRequest>;
+
+/**
+ * @generated from message rollcall.v1.GetServerResponse
+ */
+export declare type GetServerResponse = Message<"rollcall.v1.GetServerResponse"> & {
+  /**
+   * That of the build, as agents of the same build report it.
+   *
+   * @generated from field: string version = 1;
+   */
+  version: string;
+};
+
+/**
+ * Describes the message rollcall.v1.GetServerResponse.
+ * Use `create(GetServerResponseSchema)` to create a new message.
+ */
+export declare const GetServerResponseSchema: GenMessage<GetServerResponse>;
+
+/**
  * @generated from message rollcall.v1.ListHostsRequest
  */
 export declare type ListHostsRequest = Message<"rollcall.v1.ListHostsRequest"> & {
@@ -439,6 +469,16 @@ export declare const RemoveHostResponseSchema: GenMessage<RemoveHostResponse>;
  * @generated from service rollcall.v1.FleetService
  */
 export declare const FleetService: GenService<{
+  /**
+   * What answers here.
+   *
+   * @generated from rpc rollcall.v1.FleetService.GetServer
+   */
+  getServer: {
+    methodKind: "unary";
+    input: typeof GetServerRequestSchema;
+    output: typeof GetServerResponseSchema;
+  },
   /**
    * @generated from rpc rollcall.v1.FleetService.ListHosts
    */

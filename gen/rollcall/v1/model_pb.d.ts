@@ -381,6 +381,14 @@ export declare type Host = Message<"rollcall.v1.Host"> & {
    * @generated from field: bool needs_reinstall = 18;
    */
   needsReinstall: boolean;
+
+  /**
+   * What the target version has for its platform rolled back on too many hosts: no
+   * update is sent unless somebody tells it to ignore that.
+   *
+   * @generated from field: bool target_quarantined = 19;
+   */
+  targetQuarantined: boolean;
 };
 
 /**

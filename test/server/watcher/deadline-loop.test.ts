@@ -33,7 +33,7 @@ function twoClocks(waitingJobs: () => readonly string[] = () => []) {
     waitingJobs,
     store,
     mailboxes: new HostMailboxes(),
-    changes: { hostChanged: () => undefined, jobChanged: () => undefined },
+    changes: { hostChanged: () => undefined, jobChanged: () => undefined, everythingChanged: () => undefined },
     reachPoint: () => undefined,
     clock: {
       now: () => new Date(time.databaseMs),

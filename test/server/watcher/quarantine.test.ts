@@ -124,6 +124,30 @@ describe("an artifact", () => {
   });
 });
 
+test("hosts are marked for everybody who watches while what they would be sent is quarantined", async () => {
+  const [a, b, c] = [await connect("a"), await connect("b"), await connect("c")];
+  const leaving = new AbortController();
+  /** What each host is marked as at the end of each snapshot that a watcher is given. */
+  const marks = (async function* () {
+    const marked = new Map<string, boolean>();
+    for await (const { change } of plane.fleet.watchFleet({}, { signal: leaving.signal })) {
+      if (change.case === "snapshot") {
+        for (const { hostname, targetQuarantined } of change.value.hosts) marked.set(hostname, targetQuarantined);
+      }
+      if (change.case === "caughtUp") yield [...marked].toSorted().join(" ");
+    }
+  })();
+  expect((await marks.next()).value).toBe("a,false b,false c,false");
+  await rollBack(a);
+  await rollBack(b);
+  // A snapshot of its own: no other host changed.
+  expect((await marks.next()).value).toBe("a,true b,true c,true");
+  expect((await plane.fleet.getHost({ hostId: c.hostId })).host?.targetQuarantined).toBe(true);
+  await plane.fleet.liftQuarantine({ sha256: (await artifact()).sha256 });
+  expect((await marks.next()).value).toBe("a,false b,false c,false");
+  leaving.abort();
+});
+
 describe("lifting a quarantine", () => {
   test("lets the artifact be sent again, and forgets what counted against it", async () => {
     const [a, b, c] = [await connect("a"), await connect("b"), await connect("c")];
