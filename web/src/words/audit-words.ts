@@ -54,18 +54,3 @@ export const AUDIT_GROUPS: readonly (readonly [prefix: string, label: string])[]
 export function auditTitle(event: AuditEvent): string {
   return WORDS[event.action] ?? event.action;
 }
-
-/** Facts of an entry, by name. *Shape*: empty when there are none that can be read. */
-export function auditFacts(event: AuditEvent): readonly (readonly [name: string, value: string])[] {
-  try {
-    const details: unknown = JSON.parse(event.details || "{}");
-    if (typeof details !== "object" || details === null) return [];
-    return Object.entries(details).flatMap(([name, value]) => {
-      if (value === null || value === "" || value === undefined) return [];
-      const text = typeof value === "object" ? JSON.stringify(value) : String(value as string | number | boolean);
-      return [[name.replaceAll("_", " "), text] as const];
-    });
-  } catch {
-    return [];
-  }
-}
