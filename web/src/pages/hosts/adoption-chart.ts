@@ -17,7 +17,8 @@ export interface Chart {
   readonly days: readonly string[];
   /** From the bottom up. */
   readonly bands: readonly Band[];
-  readonly most: number;
+  /** Hosts at the upper edge: the most there were on a day, or a little more. *Shape*: even, so that its half is a count too. */
+  readonly top: number;
 }
 
 const RECENT = 3;
@@ -44,22 +45,61 @@ export function toChart(notes: readonly VersionAdoption[], target: string): Char
     ...(older.length === 0 ? [] : [{ label: "older", kind: "older" as const, rank: RECENT, hosts: countsOf(older) }]),
   ];
   const totals = days.map((_, index) => bands.reduce((sum, { hosts }) => sum + (hosts[index] ?? 0), 0));
-  return { days, bands, most: Math.max(1, ...totals) };
+  return { days, bands, top: 2 * roundUp(Math.ceil(Math.max(1, ...totals) / 2)) };
 }
 
-/** Outline of a band as an SVG path over a field of `width` by `height`. */
-export function bandPath(chart: Chart, index: number, width: number, height: number): string {
-  const below = chart.days.map((_, day) =>
-    chart.bands.slice(0, index).reduce((sum, { hosts }) => sum + (hosts[day] ?? 0), 0),
-  );
-  const own = chart.bands[index]?.hosts ?? [];
+/** A number that reads easily and is hardly larger: two figures, and zeros. */
+function roundUp(count: number): number {
+  const unit = 10 ** Math.max(0, Math.floor(Math.log10(count)) - 1);
+  return Math.ceil(count / unit) * unit;
+}
+
+/** A band as SVG paths over a field of `width` by `height`: its outline, and its upper edge alone. */
+export function bandPaths(
+  chart: Chart,
+  index: number,
+  width: number,
+  height: number,
+): { readonly area: string; readonly edge: string } {
   const x = (day: number): string => ((day / Math.max(1, chart.days.length)) * width).toFixed(1);
-  const y = (hosts: number): string => (height - (hosts / chart.most) * height).toFixed(1);
-  const upper = own.map(
-    (hosts, day) => `${x(day)},${y((below[day] ?? 0) + hosts)} ${x(day + 1)},${y((below[day] ?? 0) + hosts)}`,
-  );
-  const lower = below.map((hosts, day) => `${x(day + 1)},${y(hosts)} ${x(day)},${y(hosts)}`).toReversed();
-  return `M${upper.join(" ")} ${lower.join(" ")}Z`;
+  const y = (hosts: number): string => (height - (hosts / chart.top) * height).toFixed(1);
+  const steps = (bands: number): readonly string[] =>
+    chart.days.flatMap((_, day) => {
+      const level = y(stackedHosts(chart, bands, day));
+      return [`${x(day)},${level}`, `${x(day + 1)},${level}`];
+    });
+  const upper = steps(index + 1);
+  return { area: `M${[...upper, ...steps(index).toReversed()].join(" ")}Z`, edge: `M${upper.join(" ")}` };
+}
+
+/** Hosts in the lowest `bands` of a day. */
+function stackedHosts(chart: Chart, bands: number, day: number): number {
+  return chart.bands.slice(0, bands).reduce((sum, { hosts }) => sum + (hosts[day] ?? 0), 0);
+}
+
+/**
+ * Where the bands' labels stand beside the last day: each at the middle of its band, but never closer to another than
+ * `gap`. *Units*: parts of the height, from 0 at the bottom to 1. *Shape*: in the order of the bands.
+ */
+export function labelPlaces(chart: Chart, gap: number): readonly number[] {
+  const last = chart.days.length - 1;
+  let free = gap / 2;
+  const places = chart.bands.map((_, index) => {
+    const middle = (stackedHosts(chart, index, last) + stackedHosts(chart, index + 1, last)) / 2 / chart.top;
+    const place = Math.max(free, middle);
+    free = place + gap;
+    return place;
+  });
+  // What was pushed out at the top pushes the ones below down.
+  let ceiling = 1 - gap / 2;
+  return places
+    .toReversed()
+    .map((place) => {
+      const lowered = Math.min(place, ceiling);
+      ceiling = lowered - gap;
+      return lowered;
+    })
+    .toReversed();
 }
 
 /** The chart in one sentence. */
