@@ -40,7 +40,7 @@ test("too little space is told with what is free, needed and missing", () => {
     }),
     "db-02",
   );
-  expect(failure).toEqual({
+  expect(failure).toMatchObject({
     short: "Not enough disk space",
     happened: "db-02 has 61 MB free under /opt/rollcall and needs 118 MB.",
     untouched: "db-02 still runs 1.0.0; nothing on it was replaced.",

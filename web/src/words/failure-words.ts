@@ -15,6 +15,8 @@ export interface Failure {
   readonly happened: string;
   readonly untouched: string;
   readonly toDo: string;
+  /** Versions and paths that the sentences hold. */
+  readonly codes: readonly string[];
 }
 
 /** What the sentences speak of. */
@@ -52,6 +54,7 @@ export function explainFailure(job: Job, host: string): Failure {
     happened: words.happened(facts),
     untouched: untouched(facts),
     toDo: words.toDo(facts),
+    codes: codesOf(job),
   };
 }
 
@@ -67,7 +70,12 @@ function explainRollback({ host, from, to, job }: Facts): Failure {
     happened: `${to} ${cause} on ${host}; the guard put ${from} back.`,
     untouched: `${host} runs ${from} again.`,
     toDo: `Read the agent's log on ${host} before you try ${to} again.`,
+    codes: codesOf(job),
   };
+}
+
+function codesOf({ fromVersion, toVersion, details }: Job): readonly string[] {
+  return [fromVersion, toVersion, details?.path ?? "", details?.actualVersion ?? "", "rollcall-agent"];
 }
 
 /** Hangs on whether the commit was sent, not on the reason. */

@@ -22,6 +22,7 @@ function offline(update: FleetUpdate, host: string): Failure {
     happened: `${host} was offline when its turn came, and this fleet update halts at an offline host.`,
     untouched: `${count(update.counts?.succeeded ?? 0, "host runs", "hosts run")} ${update.toVersion}. ${afterwards(update)}`,
     toDo: `Bring ${host} online or start again without it.`,
+    codes: [update.toVersion],
   };
 }
 
@@ -33,6 +34,7 @@ function failed(update: FleetUpdate, host: string, job: Job | undefined): Failur
           happened: `${host} could not be updated to ${update.toVersion}: ${shortReason(update.haltReason).toLowerCase()}.`,
           untouched: `${host} was sent nothing.`,
           toDo: `Open ${host} to see what stands against it, then start again.`,
+          codes: [update.toVersion],
         }
       : explainFailure(job, host);
   const toDo = failure.toDo.replace(/\bupdate (?:it )?again\b/i, "start again");
