@@ -151,7 +151,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         openJobs.jobChanged(job);
         if (job.fleetUpdateId !== null) wakeFleetLoop();
       },
-      everythingChanged: () => feed.everythingChanged(),
+      everythingChanged: () => changes.everythingChanged(),
     },
     reachPoint,
   };

@@ -10,6 +10,7 @@ import {
 import { moveHost, planHosts, UNCHANGED } from "../../../web/src/pages/fleet-update/plan-order.ts";
 import { CAREFUL, policySentence } from "../../../web/src/pages/fleet-update/policy.ts";
 import { explainHalt } from "../../../web/src/words/halt-words.ts";
+import { heldWord } from "../../../web/src/words/standing-words.ts";
 import { host, idOf, job } from "../fleet/wire.ts";
 
 const behind = (name: string, status = HostStatus.ONLINE) =>
@@ -25,6 +26,25 @@ test("a plan takes the hosts that are behind and online, in the order they were 
   expect(changed.candidates.map(({ hostname }) => hostname)).toEqual(["e", "a", "b"]);
   expect(changed.chosen.map(({ hostname }) => hostname)).toEqual(["e", "b"]);
   expect(moveHost(plan.candidates, idOf("a"), -1)).toEqual(plan.candidates.map(({ id }) => id));
+});
+
+test("a plan leaves out, by name, what no update would be sent to", () => {
+  const changes = { agentVersion: "1.0.0", updateAvailable: true };
+  const hosts = [
+    behind("a"),
+    host("b", { ...changes, needsReinstall: true }),
+    host("c", { ...changes, targetQuarantined: true }),
+    host("d", { ...changes, identityDuplicated: true }),
+    host("e", { ...changes, needsReinstall: true, status: HostStatus.OFFLINE }),
+  ];
+  const plan = planHosts(hosts, UNCHANGED);
+  expect(plan.chosen.map(({ hostname }) => hostname)).toEqual(["a"]);
+  expect(plan.held.map((one) => `${one.hostname}: ${heldWord(one)?.word}`)).toEqual([
+    "b: Needs reinstall",
+    "c: Target quarantined",
+    "d: Identity used twice",
+  ]);
+  expect(plan.offline.map(({ hostname }) => hostname)).toEqual(["e"]);
 });
 
 test("a policy is told in one sentence", () => {
@@ -47,7 +67,7 @@ test("a halt tells what was not touched", () => {
   });
   expect(
     explainHalt(halted("preflight_read_only", { total: 9, succeeded: 5, failed: 1, pending: 3 }), "db-02", failed),
-  ).toEqual({
+  ).toMatchObject({
     title: "Halted at db-02: program folder is read-only",
     short: "Program folder is read-only",
     happened: "The agent cannot write to /opt/rollcall on db-02.",

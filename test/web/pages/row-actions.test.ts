@@ -29,3 +29,15 @@ test("a host that is being updated offers to call that off in place of another u
   expect(problem("cancel", updating, { ...admin, isLive: false })).toBe("Not connected to the server.");
   expect(deeds(updating, { ...admin, isAdmin: false })).not.toContain("cancel");
 });
+
+test("where only a quarantine is in the way, an update says that it ignores that", () => {
+  const labelOf = (...asked: Parameters<typeof rowActions>): string | undefined =>
+    rowActions(...asked).find(({ deed }) => deed === "update")?.label;
+  const held = host("a", { agentVersion: "1.0.0", updateAvailable: true, targetQuarantined: true });
+  expect(labelOf(held, admin)).toBe("Update despite quarantine…");
+  expect(problem("update", held, admin)).toBe("");
+  expect(problem("update", held, { ...admin, isLive: false })).toBe("Not connected to the server.");
+  const alsoTooOld = host("a", { updateAvailable: true, targetQuarantined: true, needsReinstall: true });
+  expect(labelOf(alsoTooOld, admin)).toBe("Update agent…");
+  expect(problem("update", alsoTooOld, admin)).toMatch(/^Its unit and guard are too old for 2\.0\.0\./);
+});

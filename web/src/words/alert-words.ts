@@ -1,12 +1,22 @@
 import { AlertKind, type Alert } from "../../../gen/rollcall/v1/attention_pb.js";
 import type { Host } from "../../../gen/rollcall/v1/model_pb.js";
+import type { FleetUpdate } from "../../../gen/rollcall/v1/rollout_pb.js";
 import { titleOfAlert } from "../../../gen/alert-title.ts";
 import type { Shape } from "./shapes.ts";
 
+/** Where the names in an alert are looked up. */
+export interface Named {
+  readonly hosts: Pick<ReadonlyMap<string, Host>, "get">;
+  readonly fleetUpdates: readonly FleetUpdate[];
+}
+
 /** What an alert is about, in one line without a full stop. */
-export function alertTitle(alert: Alert, hosts: Pick<ReadonlyMap<string, Host>, "get">): string {
-  const host = hosts.get(alert.hostId)?.hostname ?? "a host that was removed";
-  return titleOfAlert(alert.kind, alert.hostId === "" ? undefined : host, alert.reason);
+export function alertTitle(alert: Alert, { hosts, fleetUpdates }: Named): string {
+  // A halt is of the fleet and not of the host at which it was.
+  const haltedId = fleetUpdates.find(({ id }) => id === alert.fleetUpdateId)?.haltedHostId ?? "";
+  const hostId = alert.hostId === "" && hosts.get(haltedId) !== undefined ? haltedId : alert.hostId;
+  const host = hosts.get(hostId)?.hostname ?? "a host that was removed";
+  return titleOfAlert(alert.kind, hostId === "" ? undefined : host, alert.reason);
 }
 
 /** What to do about it, where the alert itself can say. */

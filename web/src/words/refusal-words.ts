@@ -24,7 +24,17 @@ export function whyNotUpdatable(host: Host, nowMs: number): string | undefined {
   if (host.needsReinstall) {
     return `Its unit and guard are too old for ${host.targetVersion}. Run the install command on it again.`;
   }
+  if (host.targetQuarantined) return quarantineSentence(host);
   return undefined;
+}
+
+/** True when nothing but the quarantine of its build stands against updating this host. */
+export function isHeldByQuarantine(host: Host, nowMs: number): boolean {
+  return host.targetQuarantined && whyNotUpdatable(host, nowMs) === quarantineSentence(host);
+}
+
+function quarantineSentence({ targetVersion, platform }: Host): string {
+  return `${targetVersion} is quarantined for ${platform}: it rolled back on other hosts.`;
 }
 
 /** A refusal of the server's own, where it says more than its words do. */
@@ -33,6 +43,7 @@ export function refusalSentence(reason: Refusal_Reason, host: Host | undefined, 
   if (host === undefined) return undefined;
   if (reason === Refusal_Reason.NO_ARTIFACT)
     return `${host.targetVersion} has no build for ${host.platform}. Add one under Releases.`;
+  if (reason === Refusal_Reason.QUARANTINED) return quarantineSentence(host);
   if (reason === Refusal_Reason.ALREADY_AT_TARGET) return `Already runs ${host.targetVersion}.`;
   const known: readonly Refusal_Reason[] = [
     Refusal_Reason.HOST_OFFLINE,

@@ -6,6 +6,7 @@ export type Shape =
   | "online"
   | "current"
   | "behind"
+  | "held"
   | "failed"
   | "rolledBack"
   | "progress"
@@ -21,6 +22,7 @@ const TONES: Readonly<Record<Shape, Tone>> = {
   online: "current",
   current: "current",
   behind: "behind",
+  held: "behind",
   failed: "failed",
   rolledBack: "failed",
   progress: "progress",

@@ -1,5 +1,6 @@
 /** The hosts that a new fleet update would take, in the order that somebody gave them. */
 import { HostStatus, type Host } from "../../../../gen/rollcall/v1/model_pb.js";
+import { heldWord } from "../../words/standing-words.ts";
 
 /** What the operator changed of the plan. */
 export interface PlanChanges {
@@ -11,24 +12,28 @@ export interface PlanChanges {
 /** Nothing changed. */
 export const UNCHANGED: PlanChanges = { order: [], leftOut: new Set() };
 
-/** Hosts that are behind: those that can be taken in their order, and those that are offline. */
+/** Hosts that are behind: those that can be taken in their order, and those that are left out. */
 export interface Plan {
   readonly candidates: readonly Host[];
   readonly chosen: readonly Host[];
   readonly offline: readonly Host[];
+  /** Online, but no update would be sent to them. */
+  readonly held: readonly Host[];
 }
 
 /** Plans over the hosts of a fleet, which are by name. */
 export function planHosts(ordered: readonly Host[], { order, leftOut }: PlanChanges): Plan {
   const behind = ordered.filter((host) => host.updateAvailable && host.agentVersion !== "");
   const online = behind.filter(({ status }) => status === HostStatus.ONLINE);
+  const free = online.filter((host) => heldWord(host) === undefined);
   const places = new Map(order.map((id, place) => [id, place]));
   const placeOf = ({ id }: Host): number => places.get(id) ?? Number.MAX_SAFE_INTEGER;
-  const candidates = online.toSorted((a, b) => placeOf(a) - placeOf(b));
+  const candidates = free.toSorted((a, b) => placeOf(a) - placeOf(b));
   return {
     candidates,
     chosen: candidates.filter(({ id }) => !leftOut.has(id)),
     offline: behind.filter(({ status }) => status === HostStatus.OFFLINE),
+    held: online.filter((host) => heldWord(host) !== undefined),
   };
 }
 

@@ -1,7 +1,7 @@
 /** What a host's menu offers, to whom. */
 import type { Host } from "../../../../gen/rollcall/v1/model_pb.js";
 import { isOpen } from "../../words/job-words.ts";
-import { whyNotUpdatable } from "../../words/refusal-words.ts";
+import { isHeldByQuarantine, whyNotUpdatable } from "../../words/refusal-words.ts";
 
 /** One entry of the menu. */
 export interface RowAction {
@@ -26,11 +26,14 @@ export function rowActions(host: Host, { isAdmin, isLive, nowMs }: RowActionFact
   const isUpdating = job !== undefined && isOpen(job.state);
   return [
     { deed: "open", label: "Open host", problem: "" },
-    ...(isAdmin && !isUpdating
-      ? [{ deed: "update", label: "Update agent…", problem: away || (whyNotUpdatable(host, nowMs) ?? "") } as const]
-      : []),
+    ...(isAdmin && !isUpdating ? [updateAction(host, away, nowMs)] : []),
     ...(isAdmin && isUpdating ? [{ deed: "cancel", label: "Cancel update…", problem: away } as const] : []),
     { deed: "copy-name", label: "Copy name", problem: "" },
     { deed: "copy-id", label: "Copy id", problem: "" },
   ];
+}
+
+function updateAction(host: Host, away: string, nowMs: number): RowAction {
+  if (isHeldByQuarantine(host, nowMs)) return { deed: "update", label: "Update despite quarantine…", problem: away };
+  return { deed: "update", label: "Update agent…", problem: away || (whyNotUpdatable(host, nowMs) ?? "") };
 }
