@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { accountsOf } from "../support/account-client.ts";
 import { addSession, addUser } from "../support/account-fixture.ts";
 import { ScriptedHost } from "../support/scripted-host.ts";
+import { expectAccessible } from "./support/accessibility.ts";
 import { startProxy } from "../server/stream/tcp-proxy.ts";
-import { keepPicture, startDashboardPlane, untilLive, type DashboardPlane } from "./support/dashboard-plane.ts";
+import { startDashboardPlane, untilLive, type DashboardPlane } from "./support/dashboard-plane.ts";
 import { inChromium } from "./support/in-chromium.ts";
 
 inChromium("the connection", () => {
@@ -43,7 +44,7 @@ inChromium("the connection", () => {
       )
       .waitFor();
     expect(await page.locator('link[rel="icon"]').getAttribute("href")).toBe("/favicon-lost.svg");
-    await keepPicture(page, "connection-lost");
+    await expectAccessible(page, "connection-lost", ["desk"]);
     // What happened meanwhile shows once it is back.
     await ScriptedHost.connect(plane, "web-02");
     await host.leave();
@@ -85,11 +86,13 @@ inChromium("the connection", () => {
     await accountsOf(plane.web, plane.adminToken).disableUser({ userId });
     await page.getByText("Your session has ended. Nothing was lost; sign in and you are back on this page.").waitFor();
     expect(new URL(page.url()).search).toBe("?q=web&sort=-name");
+    await expectAccessible(page, "session-ended", ["desk"]);
     await accountsOf(plane.web, plane.adminToken).enableUser({ userId });
     await page.getByLabel("User name").fill("zoe");
     await page.getByLabel("Password").fill("wrong password");
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("alert").waitFor();
+    await expectAccessible(page, "sign-in-refused", ["desk"]);
     await page.getByLabel("Password").fill("correct horse battery");
     await page.getByRole("button", { name: "Sign in" }).click();
     await untilLive(page);

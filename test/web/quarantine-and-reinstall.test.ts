@@ -6,7 +6,15 @@ import { NEW_VERSION } from "../support/control-plane.ts";
 import { ScriptedHost } from "../support/scripted-host.ts";
 import { writeTestRelease } from "../support/test-release.ts";
 import { buildVersionElf } from "../support/tiny-elf.ts";
-import { expectNoFaults, keepPicture, startDashboardPlane, type DashboardPlane } from "./support/dashboard-plane.ts";
+import { expectAccessible } from "./support/accessibility.ts";
+import {
+  expectNoFaults,
+  keepPicture,
+  SCREENS,
+  startDashboardPlane,
+  untilLive,
+  type DashboardPlane,
+} from "./support/dashboard-plane.ts";
 import { inChromium } from "./support/in-chromium.ts";
 
 inChromium("what stands against a release", () => {
@@ -23,14 +31,58 @@ inChromium("what stands against a release", () => {
 
   afterAll(() => dashboard[Symbol.asyncDispose]());
 
-  test("a quarantined build is told under Releases, and only an admin is offered to lift it", async () => {
+  /** A host that rolls back, which quarantines what it was sent. */
+  async function rollBack(name: string): Promise<ScriptedHost> {
     const { plane } = dashboard;
-    const host = await ScriptedHost.enrol(plane, "db-01");
+    const host = await ScriptedHost.enrol(plane, name);
     await host.hello({ installRevision: 2 });
     await plane.fleet.updateHost({ hostId: host.hostId });
     const jobId = await host.reachCommit();
     const reason = JobReason.CRASHED;
     await host.hello({ installRevision: 2, lastUpdate: { jobId, outcome: LastUpdate_Outcome.ROLLED_BACK, reason } });
+    return host;
+  }
+
+  test("a quarantine shows wherever the target does, and is ignored for one host by who was told what that does", async () => {
+    const { plane } = dashboard;
+    const other = await ScriptedHost.enrol(plane, "web-01");
+    await other.hello({ installRevision: 2 });
+    await using viewer = await dashboard.visit(`/hosts/${other.hostId}`, { role: "viewer" });
+    await using visitor = await dashboard.visit("/hosts");
+    const { page } = visitor;
+    await untilLive(page);
+    const row = page.locator('[data-host="web-01"]');
+    await row.getByRole("button", { name: "Update… web-01" }).waitFor();
+    await rollBack("db-01");
+    // Without a reload: the mark by the target, the row, and no update with one click any more.
+    await page.getByRole("link", { name: "Quarantined for linux-x64" }).waitFor();
+    await row.getByText("Target quarantined").waitFor();
+    await row.getByRole("button", { name: "Update… web-01" }).waitFor({ state: "detached" });
+    await viewer.page.getByRole("region", { name: "Target quarantined" }).waitFor();
+    expect(await viewer.page.getByRole("button", { name: /quarantine/ }).count()).toBe(0);
+    await expectAccessible(page, "hosts-quarantined", ["desk"]);
+    await page.goto(`${plane.web}/settings/fleet-update`);
+    await page.locator('[data-held="web-01"]').getByText("Target quarantined").waitFor();
+    await page.getByText("No host that is online and behind can be updated now.").waitFor();
+    await expectAccessible(page, "fleet-update-held", ["desk", "phone"]);
+    await page.setViewportSize(SCREENS.desk);
+    await page.goto(`${plane.web}/hosts/${other.hostId}`);
+    await page.getByText(`${NEW_VERSION} is quarantined for linux-x64: it rolled back on other hosts.`).waitFor();
+    await page.getByRole("button", { name: "Update despite quarantine…" }).click();
+    const dialog = page.getByRole("alertdialog", {
+      name: `Update web-01 although ${NEW_VERSION} is quarantined?`,
+    });
+    await dialog.getByText("The quarantine stays for all others.").waitFor();
+    await expectAccessible(page, "host-despite-quarantine", ["desk", "phone"]);
+    await dialog.getByRole("button", { name: "Ignore quarantine and update" }).click();
+    expect((await other.commanded()).toVersion).toBe(NEW_VERSION);
+    const { jobs } = await plane.fleet.listJobs({ hostId: other.hostId });
+    expect(jobs.map(({ ignoreQuarantine }) => ignoreQuarantine)).toEqual([true]);
+    expectNoFaults(visitor);
+  });
+
+  test("a quarantined build is told under Releases, and only an admin is offered to lift it", async () => {
+    const { plane } = dashboard;
     await using viewer = await dashboard.visit("/settings/releases", { role: "viewer" });
     await viewer.page.getByText("Quarantined").waitFor();
     expect(await viewer.page.getByRole("button", { name: "Lift quarantine…" }).count()).toBe(0);
@@ -51,7 +103,7 @@ inChromium("what stands against a release", () => {
     expectNoFaults(visitor);
   });
 
-  test("a host whose unit is too old shows the line to run, and no update is offered", async () => {
+  test("a host whose unit is too old is marked everywhere, shows the line to run, and no update is offered", async () => {
     const { plane } = dashboard;
     const host = await ScriptedHost.enrol(plane, "db-02");
     await host.hello({ installRevision: 1 });
@@ -60,9 +112,17 @@ inChromium("what stands against a release", () => {
     const { page } = visitor;
     const panel = page.getByRole("region", { name: "Needs reinstall" });
     await panel.getByText(reinstallCommand, { exact: true }).waitFor();
-    await keepPicture(page, "host-needs-reinstall");
+    await expectAccessible(page, "host-needs-reinstall", ["phone"]);
     const update = page.getByRole("button", { name: "Update agent…" });
     expect(await update.getAttribute("aria-disabled")).toBe("true");
+    await page.setViewportSize(SCREENS.desk);
+    await page.getByRole("link", { name: "Hosts", exact: true }).first().click();
+    await page.locator('[data-host="db-02"]').getByText("Needs reinstall").waitFor();
+    await page.getByRole("link", { name: "Start fleet update…" }).click();
+    await page.locator('[data-held="db-02"]').getByText("Needs reinstall").waitFor();
+    expect(await page.getByRole("checkbox", { name: /Take db-02/ }).count()).toBe(0);
+    await page.locator('[data-held="db-02"]').getByRole("link", { name: "db-02" }).click();
+    await panel.waitFor();
     await host.hello({ installRevision: 2 });
     await panel.waitFor({ state: "detached" });
     await page.locator('button[aria-disabled="false"]', { hasText: "Update agent…" }).waitFor();

@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { expectAccessible } from "./support/accessibility.ts";
 import {
   expectNoFaults,
-  keepPicture,
+  SCREENS,
   startDashboardPlane,
   untilLive,
   type DashboardPlane,
@@ -28,12 +29,14 @@ inChromium("set-up and sign-in", () => {
     page.on("request", (request) => requests.push(request.url()));
     await page.goto(link.href);
     await page.getByText("Choose a name and a password. You become the first admin.").waitFor();
-    await keepPicture(page, "set-up");
+    await expectAccessible(page, "set-up");
     await page.getByLabel("User name").fill("mara");
     await page.getByLabel("Password", { exact: true }).fill("correct horse battery");
     await page.getByLabel("Password again").fill("something else entirely");
     await page.getByRole("button", { name: "Set up and sign in" }).click();
     await page.getByText("The two passwords differ. Nothing was saved.").waitFor();
+    await expectAccessible(page, "set-up-refused", ["phone"]);
+    await page.setViewportSize(SCREENS.desk);
     await page.getByLabel("Password again").fill("correct horse battery");
     await page.getByRole("button", { name: "Set up and sign in" }).click();
     await untilLive(page);
@@ -48,7 +51,8 @@ inChromium("set-up and sign-in", () => {
     await page.getByRole("link", { name: /mara/ }).click();
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
-    await keepPicture(page, "sign-in");
+    await expectAccessible(page, "sign-in");
+    await page.setViewportSize(SCREENS.desk);
     expect(await context.cookies()).toEqual([]);
     await page.getByLabel("User name").fill("mara");
     await page.getByLabel("Password").fill("correct horse battery");
@@ -57,6 +61,7 @@ inChromium("set-up and sign-in", () => {
     await page.goto(link.href);
     await page.getByRole("alert").waitFor();
     expect(await page.getByLabel("Password").count()).toBe(0);
+    await expectAccessible(page, "set-up-used", ["phone"]);
     expect(requests.every((url) => url.startsWith(plane.web))).toBe(true);
     expectNoFaults(visitor);
   });

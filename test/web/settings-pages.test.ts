@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { AlertKind } from "../../gen/rollcall/v1/attention_pb.js";
 import { ScriptedHost } from "../support/scripted-host.ts";
-import { expectNoFaults, startDashboardPlane, untilLive, type DashboardPlane } from "./support/dashboard-plane.ts";
+import { NEW_VERSION } from "../support/control-plane.ts";
+import {
+  expectNoFaults,
+  SCREENS,
+  startDashboardPlane,
+  untilLive,
+  type DashboardPlane,
+} from "./support/dashboard-plane.ts";
 import { inChromium } from "./support/in-chromium.ts";
 
 inChromium("the pages beside hosts and updates", () => {
@@ -45,6 +52,19 @@ inChromium("the pages beside hosts and updates", () => {
     expectNoFaults(visitor);
   });
 
+  test("the server's version stands at the foot of the rail, and under More on a phone", async () => {
+    await using visitor = await dashboard.visit("/more");
+    const { page } = visitor;
+    await untilLive(page);
+    const version = page.getByTestId("server-version");
+    await expect.poll(() => version.allTextContents()).toHaveLength(2);
+    for (const text of await version.allTextContents()) expect(text.trim()).toBe(`Server version\u00a0${NEW_VERSION}`);
+    await page.setViewportSize(SCREENS.phone);
+    await version.and(page.locator(":visible")).waitFor();
+    expect(await version.count()).toBe(1);
+    expectNoFaults(visitor);
+  });
+
   test("the audit log is narrowed by its address", async () => {
     await using visitor = await dashboard.visit("/audit?type=token.");
     const { page } = visitor;
@@ -58,6 +78,10 @@ inChromium("the pages beside hosts and updates", () => {
     await page.getByLabel("By", { exact: true }).fill("nobody");
     await page.keyboard.press("Enter");
     await page.getByText("No event matches. The log is unchanged.").waitFor();
+    await page.goto(`${dashboard.plane.web}/audit?type=host.`);
+    const failed = page.getByRole("row").filter({ hasText: "Update failed" });
+    await failed.getByText("Program folder is read-only; the host reported it").waitFor();
+    expect(await page.locator("main").textContent()).not.toContain("preflight_");
     expectNoFaults(visitor);
   });
 
@@ -113,6 +137,10 @@ inChromium("the pages beside hosts and updates", () => {
     await using other = await dashboard.visit("/hosts", { role: "viewer" });
     await using visitor = await dashboard.visit("/account", { role: "viewer" });
     const { page } = visitor;
+    await page
+      .getByRole("cell", { name: /^Chrome \d+ on Linux$/ })
+      .first()
+      .waitFor();
     await page.getByRole("button", { name: /^End/ }).first().click();
     await other.page.getByText("Your session has ended.").waitFor();
     await page.getByLabel("Current password").fill("correct horse battery");

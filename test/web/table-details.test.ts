@@ -4,7 +4,7 @@ import type { Page } from "playwright-core";
 import { fillFleet } from "../bench/web/fill-fleet.ts";
 import { NEW_VERSION, OLD_VERSION } from "../support/control-plane.ts";
 import { ScriptedHost } from "../support/scripted-host.ts";
-import { findAccessibilityFaults } from "./support/accessibility.ts";
+import { expectAccessible, findAccessibilityFaults } from "./support/accessibility.ts";
 import {
   expectNoFaults,
   keepPicture,
@@ -103,6 +103,22 @@ inChromium("the table of hosts", () => {
     await page.locator('[data-host="aa-first"]:focus').waitFor();
     await row.getByRole("button", { name: "More for aa-first" }).click();
     await menu.getByRole("menuitem", { name: "Update agent…" }).click();
+    await page.getByRole("alertdialog").getByText("Update the agent on aa-first?").waitFor();
+    expectNoFaults(visitor);
+  });
+
+  test("on a phone a row's menu opens at its edge, large enough for a thumb", async () => {
+    await using visitor = await dashboard.visit("/hosts?q=aa-first", { screen: "phone" });
+    const { page } = visitor;
+    await untilLive(page);
+    const more = page.getByRole("button", { name: "More for aa-first" });
+    const { width, height } = (await more.boundingBox()) ?? { width: 0, height: 0 };
+    expect(Math.min(width, height)).toBeGreaterThanOrEqual(44);
+    await more.tap();
+    const menu = page.getByRole("menu", { name: "Host aa-first" });
+    await menu.getByRole("menuitem", { name: "Update agent…" }).waitFor();
+    await expectAccessible(page, "hosts-row-menu", ["phone"]);
+    await menu.getByRole("menuitem", { name: "Update agent…" }).tap();
     await page.getByRole("alertdialog").getByText("Update the agent on aa-first?").waitFor();
     expectNoFaults(visitor);
   });

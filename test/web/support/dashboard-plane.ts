@@ -103,8 +103,9 @@ export async function untilLive(page: Page): Promise<void> {
   await page.getByTestId("tile-online").or(page.locator("h1")).first().waitFor();
 }
 
-/** Keeps a picture of the page under `dist/screenshots`. */
+/** Keeps a picture of the page under `dist/screenshots`, where `ROLLCALL_PICTURES=yes` asks for it: it takes a while. */
 export async function keepPicture(page: Page, name: string): Promise<void> {
+  if (process.env["ROLLCALL_PICTURES"] !== "yes") return;
   const folder = join(repositoryRoot, "dist", "screenshots");
   await mkdir(folder, { recursive: true });
   await page.screenshot({ path: join(folder, `${name}.png`), animations: "disabled" });
