@@ -58,6 +58,7 @@ inChromium("set-up and sign-in", () => {
     await page.getByLabel("Password").fill("correct horse battery");
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("heading", { name: "Account" }).waitFor();
+    await page.getByRole("cell", { name: /^Chrome \d+ on Linux$/ }).waitFor();
     await page.goto(link.href);
     await page.getByRole("alert").waitFor();
     expect(await page.getByLabel("Password").count()).toBe(0);
