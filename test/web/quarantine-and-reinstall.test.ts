@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { LastUpdate_Outcome } from "../../gen/rollcall/v1/agent_pb.js";
 import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
-import { NEW_VERSION } from "../support/control-plane.ts";
+import { NEW_VERSION, OLD_VERSION } from "../support/control-plane.ts";
 import { ScriptedHost } from "../support/scripted-host.ts";
 import { writeTestRelease } from "../support/test-release.ts";
 import { buildVersionElf } from "../support/tiny-elf.ts";
@@ -26,6 +26,11 @@ inChromium("what stands against a release", () => {
     dashboard = await startDashboardPlane({}, artifact, environment, async (folder) => {
       const release = { version: NEW_VERSION, sequence: 2, artifact, installRevision: 2 };
       await writeTestRelease(join(folder, "releases"), release);
+      await writeTestRelease(join(folder, "releases"), {
+        version: OLD_VERSION,
+        sequence: 1,
+        artifact: buildVersionElf(OLD_VERSION, 50_000),
+      });
     });
   });
 
@@ -99,7 +104,7 @@ inChromium("what stands against a release", () => {
     await release.getByText("Quarantined").waitFor({ state: "detached" });
     await release.getByText("rolled back on 1 host").waitFor({ state: "detached" });
     const { releases } = await plane.fleet.listReleases({});
-    expect(releases[0]?.artifacts[0]?.quarantined).toBe(false);
+    expect(releases.find(({ version }) => version === NEW_VERSION)?.artifacts[0]?.quarantined).toBe(false);
     expectNoFaults(visitor);
   });
 
@@ -126,6 +131,23 @@ inChromium("what stands against a release", () => {
     await host.hello({ installRevision: 2 });
     await panel.waitFor({ state: "detached" });
     await page.locator('button[aria-disabled="false"]', { hasText: "Update agent…" }).waitFor();
+    expectNoFaults(visitor);
+  });
+
+  test("another version is made the target once it was told what follows, and every page follows it", async () => {
+    await using viewer = await dashboard.visit("/hosts", { role: "viewer" });
+    await viewer.page.getByText(`Target version ${NEW_VERSION}`).waitFor();
+    await using visitor = await dashboard.visit("/settings/releases");
+    const { page } = visitor;
+    const former = page.getByRole("region", { name: `Release ${OLD_VERSION}` });
+    await former.getByRole("button", { name: "Make it the target…" }).click();
+    const dialog = page.getByRole("alertdialog", { name: `Make ${OLD_VERSION} the target?` });
+    await dialog.getByText("No host is updated until someone starts it.").waitFor();
+    await expectAccessible(page, "release-target", ["desk"]);
+    await dialog.getByRole("button", { name: "Set target" }).click();
+    await former.getByText("Target", { exact: true }).waitFor();
+    await viewer.page.getByText(`Target version ${OLD_VERSION}`).waitFor();
+    expect(await viewer.page.getByTestId("tile-behind").textContent()).toMatch(/^\s*0\b/);
     expectNoFaults(visitor);
   });
 });

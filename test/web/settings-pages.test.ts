@@ -85,6 +85,23 @@ inChromium("the pages beside hosts and updates", () => {
     expectNoFaults(visitor);
   });
 
+  test("what cannot be loaded says so in its place, and is loaded once asked again", async () => {
+    await using visitor = await dashboard.visit("/more");
+    const { page, context } = visitor;
+    await untilLive(page);
+    await context.route("**/FleetService/ListAuditEvents*", (route) => route.abort());
+    await page.getByRole("link", { name: "Audit log" }).first().click();
+    await page
+      .getByRole("alert")
+      .getByText(/^The audit log could not be loaded \(\w+\)\. Nothing was changed\.$/)
+      .waitFor();
+    await context.unroute("**/FleetService/ListAuditEvents*");
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByText("Token made").first().waitFor();
+    expect(await page.getByRole("alert").count()).toBe(0);
+    expectNoFaults(visitor);
+  });
+
   test("a user is added with a setup link, changes role, and is disabled", async () => {
     await using visitor = await dashboard.visit("/settings/users");
     const { page } = visitor;
