@@ -126,6 +126,7 @@ inChromium("the page of fleet updates", () => {
     await past.getByText("Completed, 1 host").click();
     await page.locator('[data-member="db-02"]').getByText("Succeeded").waitFor();
     await page.goBack();
+    await page.getByText(/hosts are behind/).waitFor();
     for (const other of await page.getByRole("checkbox", { name: /^Take (?!zz-broken)/ }).all()) {
       await other.setChecked(false);
     }
