@@ -135,7 +135,9 @@ test("hosts are marked for everybody who watches while what they would be sent i
         for (const { hostname, targetQuarantined } of change.value.hosts) marked.set(hostname, targetQuarantined);
       }
       if (change.case === "caughtUp")
-        yield [...marked.entries().map(([name, isMarked]) => `${name},${isMarked}`)].toSorted().join(" ");
+        yield Array.from(marked, ([name, isMarked]) => `${name},${isMarked}`)
+          .toSorted()
+          .join(" ");
     }
   })();
   expect((await marks.next()).value).toBe("a,false b,false c,false");
