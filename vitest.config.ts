@@ -23,6 +23,8 @@ export default defineConfig({
     maxConcurrency: 20,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // A second, as it is by default, is short where many tests share two cores.
+    expect: { poll: { timeout: 15_000 } },
     teardownTimeout: 30_000,
   },
 });

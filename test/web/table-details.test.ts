@@ -195,7 +195,8 @@ inChromium("the table of hosts", () => {
       await using visitor = await dashboard.visit("/hosts?q=aa-first");
       const { page } = visitor;
       await page.emulateMedia({ reducedMotion });
-      await untilLive(page);
+      // The first that a row shows is no change of it.
+      await page.locator('[data-host="aa-first"]').waitFor();
       await page.evaluate(() => {
         const animate = Reflect.get(Element.prototype, "animate") as (...options: unknown[]) => Animation;
         Element.prototype.animate = function (...options) {
@@ -204,11 +205,13 @@ inChromium("the table of hosts", () => {
         };
       });
       const { job } = await dashboard.plane.fleet.updateHost({ hostId: host.hostId });
-      const { jobId } = await host.commanded();
-      await page.locator('[data-host="aa-first"]').getByText("Dispatched").waitFor();
+      try {
+        expect(job?.id).toBe((await host.commanded()).jobId);
+        await page.locator('[data-host="aa-first"]').getByText("Dispatched").waitFor();
+      } finally {
+        await dashboard.plane.fleet.cancelJob({ jobId: job?.id ?? "" });
+      }
       const litUp = await page.evaluate(() => document.documentElement.dataset["litUp"]);
-      await dashboard.plane.fleet.cancelJob({ jobId });
-      expect(job?.id).toBe(jobId);
       if (reducedMotion === "reduce") expect(litUp).toBeUndefined();
       else expect(litUp).toMatch(/^update /);
       expectNoFaults(visitor);
