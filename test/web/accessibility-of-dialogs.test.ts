@@ -17,12 +17,13 @@ import { inChromium } from "./support/in-chromium.ts";
 
 /** What somebody opens on a page: its address, and how. */
 const OPENED: readonly (readonly [name: string, address: string, open: (page: Page) => Promise<unknown>])[] = [
+  // First, while it has not failed for want of progress.
+  ["cancel an update", "/hosts/BUSY", (page) => page.getByRole("button", { name: /^Cancel/ }).click()],
   ["update one host", "/hosts", (page) => page.getByRole("button", { name: "Update… web-01" }).click()],
   ["update chosen hosts", "/hosts", updateChosen],
   ["filter by version", "/hosts", (page) => page.getByRole("button", { name: "Version", exact: true }).click()],
   ["version adoption as a table", "/hosts", (page) => page.getByRole("button", { name: "Table" }).click()],
   ["remove a host", "/hosts/HOST", (page) => page.getByRole("button", { name: "Remove…" }).click()],
-  ["cancel an update", "/hosts/BUSY", (page) => page.getByRole("button", { name: /^Cancel/ }).click()],
   ["start a fleet update", "/settings/fleet-update", startFleetUpdate],
   ["an enrolment token just made", "/hosts/enrol", (page) => submit(page, "Make a token")],
   ["an API token just made", "/settings/tokens", (page) => submit(page, "Make token")],
