@@ -3,15 +3,15 @@ import { Counter, Gauge, type Registry } from "prom-client";
 
 /** *Units*: milliseconds between two looks at the event loop. */
 const RESOLUTION_MS = 20;
-const QUANTILES = ["0.5", "0.99", "1"] as const;
+const PERCENTILES = [50, 99, 100] as const;
 
 /** The process: its event loop, its processor time and its memory. Disposing ends the looks at the loop. */
 export function createProcessMetrics(registry: Registry) {
   const registers = [registry];
   const delay = new Gauge({
     name: "rollcall_event_loop_delay_seconds",
-    help: "How late the event loop was since somebody last asked, by quantile.",
-    labelNames: ["quantile"],
+    help: "How late the event loop was since somebody last asked, by percentile.",
+    labelNames: ["percentile"],
     registers,
   });
   const active = new Counter({
@@ -43,15 +43,15 @@ export function createProcessMetrics(registry: Registry) {
   }
 
   /** What is measured is the time between two looks. */
-  function delaySeconds(quantile: (typeof QUANTILES)[number]): number {
+  function delaySeconds(percentile: number): number {
     if (histogram.count === 0) return 0;
-    const nanoseconds = quantile === "1" ? histogram.max : histogram.percentile(Number(quantile) * 100);
+    const nanoseconds = histogram.percentile(percentile);
     return Math.max(0, nanoseconds / 1e9 - RESOLUTION_MS / 1_000);
   }
 
   return {
     read(): void {
-      for (const quantile of QUANTILES) delay.set({ quantile }, delaySeconds(quantile));
+      for (const percentile of PERCENTILES) delay.set({ percentile: String(percentile) }, delaySeconds(percentile));
       histogram.reset();
       setTotal(active, performance.eventLoopUtilization().active / 1_000);
       const { user, system } = process.cpuUsage();
