@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     // Hosts that boot are a matter of minutes and of a mirror of Debian: `npm run test:hosts`.
-    // So are builds for another processor, which QEMU then runs: `npm run test:arm64`, and for Windows: `npm run test:windows`.
+    // So are builds for other machines (`npm run test:arm64`, `npm run test:windows`) and of an image (`npm run test:container`).
     exclude: [
       ...(process.env["ROLLCALL_TEST_HOSTS"] === "yes"
         ? []
@@ -14,6 +14,7 @@ export default defineConfig({
       ...(process.env["ROLLCALL_TEST_WINDOWS"] === "yes"
         ? []
         : ["test/windows/update.test.ts", "test/windows/install.test.ts"]),
+      ...(process.env["ROLLCALL_TEST_CONTAINER"] === "yes" ? [] : ["test/container/image.test.ts"]),
     ],
     globalSetup: ["test/support/global-database.ts"],
     pool: "forks",

@@ -47,6 +47,12 @@ export const ARM64_PACKAGES: readonly SystemPackage[] = [
 /** What running the agent of windows-x64 needs beside them: `npm run test:windows`. */
 export const WINDOWS_PACKAGES: readonly SystemPackage[] = [{ name: "debootstrap", program: "debootstrap" }];
 
+/** What building the server's image needs beside them: `npm run test:container`. */
+export const CONTAINER_PACKAGES: readonly SystemPackage[] = [
+  { name: "buildah", program: "buildah" },
+  { name: "debootstrap", program: "debootstrap" },
+];
+
 /** Names of the packages whose program is not on this machine. */
 export function findMissingPackages(packages = SYSTEM_PACKAGES): readonly string[] {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];

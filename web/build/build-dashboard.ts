@@ -3,7 +3,7 @@
  * same sources. The new build takes the old one's place by renames only, so that two
  * who build at once, or a server that starts meanwhile, never see half of one.
  */
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { digestSources } from "./source-digest.ts";
@@ -31,6 +31,8 @@ export async function buildDashboard(root: string, print: (line: string) => void
     await asProduction(() => build(viteOptions(root, fresh)));
     await compressFiles(fresh);
     await writeFile(join(fresh, STAMP), digest);
+    // A temporary folder is its maker's alone; the server may run as another user than whoever built.
+    await chmod(fresh, 0o755);
     await takePlace(fresh, dashboardFolder(root));
   } finally {
     await rm(fresh, { recursive: true, force: true });

@@ -60,6 +60,10 @@ test("fonts weigh at most 55 kB", async () => {
   expect(bytes).toBeLessThanOrEqual(55_000);
 });
 
+test("whoever runs the server may read it", async () => {
+  expect((await stat(folder)).mode & 0o777).toBe(0o755);
+});
+
 test("what is current is not built again", async () => {
   const lines: string[] = [];
   const before = await stat(folder);
