@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../faults/strace-plan.ts";
+import { explainNoDebianRoot } from "./debian-root.ts";
 
 /** What hosts need, by the Debian package that has it. */
 const PROGRAMS: Readonly<Record<string, string>> = {
@@ -35,7 +36,7 @@ export async function explainNoHosts(): Promise<string | undefined> {
     for (const name of ["lower", "upper", "work", "merged"]) await mkdir(join(folder, name));
     const words = ["--mount", "--net", "--propagation", "private", "sh", "-c", TRIAL];
     const { status, stderr } = await run("unshare", words, { ...env, FOLDER: folder });
-    return status === 0 ? undefined : `this machine cannot hold hosts: ${stderr.trim()}`;
+    return status === 0 ? await explainNoDebianRoot() : `this machine cannot hold hosts: ${stderr.trim()}`;
   } finally {
     await rm(folder, { recursive: true });
   }

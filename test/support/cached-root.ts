@@ -1,18 +1,17 @@
 /** Root folders of small Debians, made once a machine and recipe, outside of the repository, and never written to again. */
-import { access, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { access, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { runCommand } from "../toolchain/run-command.ts";
+import { explainNoMirror, findDebianMirror } from "./debian-mirror.ts";
 // @ts-expect-error -- plain JavaScript that runs before the packages are installed
 import { withMachineLock as untyped } from "../toolchain/machine-lock.mjs";
 
 const withMachineLock = untyped as <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
 const CACHE = "/var/cache/rollcall-test";
-const MIRROR = "http://deb.debian.org/debian";
 
 /** What a root is made of. */
 export interface RootRecipe {
-  /** Of several recipes of one kind the last is kept. */
   readonly kind: string;
   readonly suite: string;
   /** Raised whenever the recipe changes. */
@@ -22,19 +21,24 @@ export interface RootRecipe {
   readonly complete?: (root: string, signal: AbortSignal) => Promise<void>;
 }
 
+/** *Shape*: `undefined` when the root is there or can be fetched, else one line that says why not. */
+export async function explainNoRoot(recipe: RootRecipe): Promise<string | undefined> {
+  return (await isThere(pathOf(recipe))) ? undefined : await explainNoMirror(await findDebianMirror(), recipe.suite);
+}
+
 /** The root's folder, made if it is not there. *Throws* Error with the output of what failed. */
 export async function ensureRoot(recipe: RootRecipe, signal: AbortSignal): Promise<string> {
-  const { kind, suite, revision, packages, complete } = recipe;
-  const path = join(CACHE, `${kind}-${suite}-${revision}`);
-  return await withMachineLock(`rollcall-${kind}-root`, async () => {
+  const { suite, packages, complete } = recipe;
+  const path = pathOf(recipe);
+  return await withMachineLock(`rollcall-${recipe.kind}-root`, async () => {
     if (await isThere(path)) return path;
     await mkdir(CACHE, { recursive: true, mode: 0o755 });
-    for (const name of await readdir(CACHE)) {
-      if (name.startsWith(`${kind}-`)) await rm(join(CACHE, name), { recursive: true });
-    }
+    // Roots of other recipes stay: another checkout's machines may stand on them.
     const unfinished = `${path}.unfinished`;
+    await rm(unfinished, { recursive: true, force: true });
     const included = packages.length === 0 ? [] : [`--include=${packages.join(",")}`];
-    await runOrThrow("debootstrap", ["--variant=minbase", ...included, suite, unfinished, MIRROR], signal);
+    const mirror = await findDebianMirror();
+    await runOrThrow("debootstrap", ["--variant=minbase", ...included, suite, unfinished, mirror], signal);
     await complete?.(unfinished, signal);
     await runOrThrow("chroot", [unfinished, "apt-get", "clean"], signal);
     await rm(join(unfinished, "var", "lib", "apt", "lists"), { recursive: true });
@@ -48,6 +52,10 @@ export async function runOrThrow(program: string, words: readonly string[], sign
   const { succeeded, output } = await runCommand(program, words, signal);
   signal.throwIfAborted();
   if (!succeeded) throw new Error(`${program} failed:\n${output.split("\n").slice(-20).join("\n")}`);
+}
+
+function pathOf({ kind, suite, revision }: RootRecipe): string {
+  return join(CACHE, `${kind}-${suite}-${revision}`);
 }
 
 async function isThere(path: string): Promise<boolean> {
