@@ -55,6 +55,8 @@ export class SimulatedAgent {
   #instanceId = systemRandom.uuid();
   #updatedBy: string | undefined;
   #command: CommandUpdate | undefined;
+  /** Told as staged, and kept until the commit, whatever becomes of the session. */
+  #staged: CommandUpdate | undefined;
   #link: AgentLink | undefined;
   #epoch: bigint | undefined;
   /** Which server's turn it is. */
@@ -80,12 +82,16 @@ export class SimulatedAgent {
     const life = this.#life;
     if (spreadMs > 0) await systemClock.sleep(systemRandom.next() * spreadMs);
     for (let failedRounds = 0; life === this.#life; failedRounds += 1) {
-      const failure = await turns.run(() => this.#attempt());
+      const failure = await turns.run(() => this.#tryEach(life));
       if (failure === undefined || life !== this.#life) return;
-      this.#turn += 1;
       this.#around.tally.failed(failure.cause);
       const { isTurnedAway, askedMs } = failure;
-      const state = { failedRounds, isUrgent: this.#updatedBy !== undefined, isTurnedAway, askedMs };
+      const state = {
+        failedRounds,
+        isUrgent: this.#updatedBy !== undefined || this.#staged !== undefined,
+        isTurnedAway,
+        askedMs,
+      };
       await systemClock.sleep(choosePauseMs(state, BACKOFF_LIMITS, systemRandom));
     }
   }
@@ -105,7 +111,19 @@ export class SimulatedAgent {
   /** Cuts the connection, and has its first version again. */
   reinstall(): void {
     this.drop();
+    this.#staged = undefined;
     this.#version = this.#firstVersion;
+  }
+
+  /** One round over the servers. *Shape*: `undefined` once one welcomed it, or else how the last attempt ended. */
+  async #tryEach(life: number): Promise<LinkEnd | undefined> {
+    let failure: LinkEnd | undefined;
+    for (let left = 1 + (this.#around.target.otherPorts?.length ?? 0); left > 0 && life === this.#life; left -= 1) {
+      failure = await this.#attempt();
+      if (failure === undefined) return undefined;
+      this.#turn += 1;
+    }
+    return failure;
   }
 
   /** *Shape*: `undefined` once it is welcomed, or else how the attempt ended. */
@@ -186,6 +204,7 @@ export class SimulatedAgent {
         encodeMessage(FetchBlocksRequestSchema, create(FetchBlocksRequestSchema, { jobId, ranges })),
       );
       this.#report(link, jobId, UpdatePhase.DOWNLOADING, ARTIFACT_BYTES);
+      this.#staged = command;
       this.#report(link, jobId, UpdatePhase.STAGED, ARTIFACT_BYTES);
     } catch (error) {
       // The server's deadline ends the job, and its next command, if any, begins anew.
@@ -201,6 +220,7 @@ export class SimulatedAgent {
   async #restart({ jobId, toVersion }: CommandUpdate, restartMs: number): Promise<void> {
     this.#life += 1;
     this.#epoch = undefined;
+    this.#staged = undefined;
     this.#link?.leave();
     this.#link = undefined;
     await systemClock.sleep(restartMs);
@@ -220,6 +240,15 @@ export class SimulatedAgent {
       hostname: this.host.hostname,
       instanceId: this.#instanceId,
       packages: [{ package: "rollcall-agent", version: this.#version }],
+      ...(this.#staged === undefined
+        ? {}
+        : {
+            activeJob: {
+              jobId: this.#staged.jobId,
+              phase: UpdatePhase.STAGED,
+              manifestSha256: this.#staged.manifestSha256,
+            },
+          }),
       ...(this.#updatedBy === undefined
         ? {}
         : { lastUpdate: { jobId: this.#updatedBy, outcome: LastUpdate_Outcome.SUCCEEDED } }),
