@@ -97,7 +97,6 @@ describe.skipIf(reasonToSkip !== undefined)(
         const web = first.web.replace("0.0.0.0", "127.0.0.1");
         expect(await ask(`${web}/healthz`, ca)).toEqual({ status: 200, text: "ok\n" });
         expect((await ask(web, ca)).text).toMatch(/^<!doctype html>/i);
-        expect((await ask(`${web}/install/install.sh`, ca)).text).toMatch(/^#!\/bin\/sh\n/);
 
         const health = ["node", "server/health/main.ts"];
         const listens = `ROLLCALL_AGENT_LISTEN=${first.agents}`;
