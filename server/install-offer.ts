@@ -73,19 +73,15 @@ export class InstallOffer {
     return `${this.#fetching(origin)} | ROLLCALL_TOKEN=${token} sh`;
   }
 
-  /** The line that renews what stands on a host, which says by its own credential who it is. */
-  renewal(origin: string): string {
-    return `${this.#fetching(origin)} | sh`;
-  }
-
   /** The line that makes a Windows machine a host (experimental): for a command prompt of an administrator. */
   windowsCommand(origin: string, token: string): string {
     return `${this.#fetchingOnWindows(origin)} && set "ROLLCALL_TOKEN=${token}" && ${WINDOWS_SCRIPT}`;
   }
 
-  /** As `renewal`, on Windows (experimental). */
-  windowsRenewal(origin: string): string {
-    return `${this.#fetchingOnWindows(origin)} && ${WINDOWS_SCRIPT}`;
+  /** The line that renews what stands on a host, which says by its own credential who it is. */
+  renewal(os: string, origin: string): string {
+    if (os === "windows") return `${this.#fetchingOnWindows(origin)} && ${WINDOWS_SCRIPT}`;
+    return `${this.#fetching(origin)} | sh`;
   }
 
   /** The script of this name, for a machine that reached this server at `origin`. *Throws* RefusedError without root keys. */

@@ -1,7 +1,7 @@
 /** Puts the server together. The one place that knows every concrete part. */
 import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { createAccountParts } from "./account-parts.ts";
 import { announceSetupLink, withdrawSetupLink } from "./announce-setup-link.ts";
 import { loadAdminToken } from "./api/admin-token.ts";
@@ -21,6 +21,7 @@ import { createReachPoint } from "./fault-points.ts";
 import { HostIdentities } from "./identity/host-identity.ts";
 import { InstallOffer } from "./install-offer.ts";
 import { formatAddress, webUrl } from "./listener-urls.ts";
+import { AGENT_FOLDER, DASHBOARD_FOLDER } from "./folders.ts";
 import type { Log } from "./log.ts";
 import { createServerMetrics } from "./metrics/server-metrics.ts";
 import { createNotifications } from "./notifications.ts";
@@ -69,11 +70,6 @@ export interface RunningServer extends AsyncDisposable {
 }
 
 const DRAIN_GRACE_MS = 3_000;
-/** Where the build of the dashboard stands. */
-const DASHBOARD_FOLDER = join(dirname(import.meta.dirname), "dist", "web");
-
-/** Where install script, units and guard stand. */
-const AGENT_FOLDER = join(dirname(import.meta.dirname), "agent");
 
 /** What a server is started with. */
 export interface ServerOptions {
@@ -180,6 +176,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const deadlines = createDeadlineStore(db, storeOptions);
   const replicaStore = await openReplicaStore(database.leaseDb, storeOptions);
   const known = (await reader.listReleases()).map((release) => release.version);
+  await folders.removeLeftovers((release) => known.includes(release));
   if (isShared) checkReleasesFolder(config, known, await folders.list());
   await importer.importFolders();
   await catalog.followServerVersion();
@@ -253,6 +250,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     agents.disconnect(hostId, reason);
     board.tell("host_removed", hostId);
   };
+  const setupPage = (): string => `${config.publicUrl ?? webUrl(config, web)}/setup`;
   const serving = new ServingStatus(WEB_SERVICES);
   const metricSources = {
     streams: () => ({ sessions: agents.sessions.size, ...agents.counts }),
@@ -276,14 +274,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     install: offer,
     installCommand: (origin: string, token: string) => offer.command(origin, token),
     windowsInstallCommand: (origin: string, token: string) => offer.windowsCommand(origin, token),
-    reinstallCommand: (os: string, origin: string) =>
-      os === "windows" ? offer.windowsRenewal(origin) : offer.renewal(origin),
+    reinstallCommand: (os: string, origin: string) => offer.renewal(os, origin),
     feed,
     clock,
     ...accounts,
     channels: notifications.desk,
     auditLog,
-    setupPage: () => `${config.publicUrl ?? webUrl(config, web)}/setup`,
+    setupPage,
     metrics: { contentType: metrics.contentType, render: () => metrics.render(metricSources) },
     serving,
     dashboard: await loadDashboard(DASHBOARD_FOLDER),
@@ -311,10 +308,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     }),
   );
   const link = await accounts.prepareFirstAdmin(config.firstAdmin);
-  if (link === undefined) {
-    await withdrawSetupLink(config.dataDir);
-  } else {
-    const url = `${config.publicUrl ?? webUrl(config, web)}/setup#${link.token}`;
+  if (link === undefined) await withdrawSetupLink(config.dataDir);
+  else {
+    const url = `${setupPage()}#${link.token}`;
     await announceSetupLink({ url, expiresAt: link.expiresAt }, config.dataDir, options.terminal, log);
   }
 

@@ -42,8 +42,6 @@ export class ReleaseImporter {
   /** Imports whatever the folder holds and is not known yet. What is wrong is told in the log. */
   async importFolders(): Promise<void> {
     const { store, folders, log } = this.#parts;
-    const known = new Set((await store.listReleases(AGENT_PACKAGE)).map(({ version }) => version));
-    await folders.removeLeftovers((version) => known.has(version));
     const roots = await this.#readRoots();
     if (roots !== undefined) {
       const versions = await folders.list();

@@ -64,8 +64,8 @@ describe("the line", () => {
 
   test("that renews a host holds no token", () => {
     const offer = makeOffer();
-    expect(offer.renewal(ORIGIN)).toBe(offer.command(ORIGIN, "x").replace("ROLLCALL_TOKEN=x sh", "sh"));
-    expect(offer.renewal(ORIGIN)).toMatch(/ \| sh$/);
+    expect(offer.renewal("linux", ORIGIN)).toBe(offer.command(ORIGIN, "x").replace("ROLLCALL_TOKEN=x sh", "sh"));
+    expect(offer.renewal("linux", ORIGIN)).toMatch(/ \| sh$/);
   });
 
   test("leaves it to the system's authorities whom to believe where another program speaks TLS", () => {
@@ -137,7 +137,7 @@ describe("on Windows", () => {
       `"%SystemRoot%\\System32\\curl.exe" -fsSk --pinnedpubkey "${pin}" -o ${script} ${ORIGIN}/install/install.cmd` +
         ` && set "ROLLCALL_TOKEN=rc_enroll_x" && ${script}`,
     );
-    expect(makeOffer({ isTls: false }).windowsRenewal(ORIGIN)).toBe(
+    expect(makeOffer({ isTls: false }).renewal("windows", ORIGIN)).toBe(
       `"%SystemRoot%\\System32\\curl.exe" -fsS -o ${script} ${ORIGIN}/install/install.cmd && ${script}`,
     );
   });
