@@ -8,7 +8,7 @@ const NEVER_MS = 3_600_000;
 
 /** A server with hosts, one of which could be updated, and people, in whose database nothing changes by itself. */
 export async function startQuietPlane(): Promise<ControlPlane & { readonly onlineHostId: string }> {
-  const plane = await startControlPlane({ tickIntervalMs: NEVER_MS, auditSealIntervalMs: NEVER_MS });
+  const plane = await startControlPlane({ tickIntervalMs: NEVER_MS, auditSealIntervalMs: NEVER_MS, leaseMs: NEVER_MS });
   const agent = await plane.enrollAgent("online-and-behind");
   await agent.hello(validHello({ hostname: "online-and-behind" }));
   await plane.enrollAgent("never-seen");

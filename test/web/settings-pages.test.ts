@@ -27,7 +27,7 @@ inChromium("the pages beside hosts and updates", () => {
     await untilLive(page);
     await page.getByLabel("For").fill("web servers");
     await page.getByRole("button", { name: "Make a token" }).click();
-    const command = (await page.locator("code").filter({ hasText: "ROLLCALL_TOKEN=" }).textContent()) ?? "";
+    const command = (await page.locator("code").filter({ hasText: "| ROLLCALL_TOKEN=" }).textContent()) ?? "";
     const token = /ROLLCALL_TOKEN=(\S+)/.exec(command)?.[1] ?? "";
     await page.getByText("Waiting for the host…").waitFor();
     const helper = await ScriptedHost.enrol(plane, "helper");

@@ -5,13 +5,16 @@ import { Client, credentials, Metadata, status as GrpcCode, type ServiceError } 
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { AccountService } from "../../../gen/rollcall/v1/account_pb.js";
 import { FleetService } from "../../../gen/rollcall/v1/fleet_pb.js";
+import { NotificationService } from "../../../gen/rollcall/v1/notification_pb.js";
 import type { ControlPlane } from "../../support/control-plane.ts";
 import { startQuietPlane } from "../../support/quiet-plane.ts";
 import { callRaw } from "../../support/raw-call.ts";
 import { digestTables } from "../../support/table-digests.ts";
 import { openResources } from "../stream/open-resources.ts";
 
-const METHODS = [...FleetService.methods, ...AccountService.methods].map((method) => [method.name, method] as const);
+const METHODS = [...FleetService.methods, ...AccountService.methods, ...NotificationService.methods].map(
+  (method) => [method.name, method] as const,
+);
 const TEN_MEGABYTES = Buffer.alloc(10_000_000, "x");
 /** A label of bytes that are not UTF-8. */
 const NOT_UTF8 = Buffer.from([0x0a, 2, 0xc3, 0x28]);
