@@ -13,6 +13,10 @@ const LONGEST: readonly string[] = [
   "power-cut.test.ts",
   "demo.test.ts",
   "cluster-crash.test.ts",
+  "soak.test.ts",
+  "fleet-update-killed.test.ts",
+  "server-killed-at-every-state.test.ts",
+  "guard-faults.test.ts",
 ];
 
 /** Starts the longest test files first, the others in vitest's own order. */
