@@ -26,14 +26,7 @@ export function createNotificationOutbox(db: Kysely<Db>) {
     delivered: (delivery: Delivery, pauseMs: number): Promise<void> =>
       answered(
         db.transaction().execute(async (tx) => {
-          await tx
-            .deleteFrom("notifications")
-            .where(
-              "id",
-              "in",
-              delivery.notifications.map(({ id }) => id),
-            )
-            .execute();
+          // The channel first, as whoever removes it locks.
           await tx
             .updateTable("notification_channels")
             .set({
@@ -44,6 +37,14 @@ export function createNotificationOutbox(db: Kysely<Db>) {
               failure: "",
             })
             .where("id", "=", delivery.channelId)
+            .execute();
+          await tx
+            .deleteFrom("notifications")
+            .where(
+              "id",
+              "in",
+              delivery.notifications.map(({ id }) => id),
+            )
             .execute();
         }),
       ),
