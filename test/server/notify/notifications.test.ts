@@ -298,11 +298,11 @@ describe("a channel is refused", () => {
     const channelId = randomUUID();
     const target = { target: { case: "webhook", value: { url: "https://example.org/" } } } as const;
     for (const call of [
-      notifications.changeNotificationChannel({ channelId, minimumSeverity: Severity.INFO, target }),
-      notifications.testNotificationChannel({ channelId }),
-      notifications.removeNotificationChannel({ channelId }),
+      () => notifications.changeNotificationChannel({ channelId, minimumSeverity: Severity.INFO, target }),
+      () => notifications.testNotificationChannel({ channelId }),
+      () => notifications.removeNotificationChannel({ channelId }),
     ])
-      expect(await refusalOf(call)).toMatchObject({ details: { channel_id: channelId } });
+      expect(await refusalOf(call())).toMatchObject({ details: { channel_id: channelId } });
   });
 });
 
