@@ -9,19 +9,11 @@ import {
   type NotificationTarget,
   type Severity as WireSeverity,
 } from "../../gen/rollcall/v1/notification_pb.js";
-import type { Severity } from "../domain/alert.ts";
 import { InvalidFieldError } from "../domain/errors.ts";
 import type { ChannelId } from "../domain/ids.ts";
-import type { Channel, ChannelTarget } from "../domain/notification.ts";
+import type { Channel, ChannelTarget, WantedChannel } from "../domain/notification.ts";
 import { fromWireSeverity, toWireSeverity } from "../wire/alert-words.ts";
 import { callerKey } from "./caller.ts";
-
-/** What somebody wants of a channel. */
-interface WantedChannel {
-  readonly minimumSeverity: Severity;
-  readonly target: ChannelTarget;
-  readonly secret: string;
-}
 
 /** Where channels are made and changed. */
 export interface NotificationServiceParts {

@@ -14,6 +14,22 @@ export type ChannelTarget =
       readonly to: readonly string[];
     };
 
+/** What somebody wants of a channel. */
+export interface WantedChannel {
+  /** What is below is not sent. */
+  readonly minimumSeverity: Severity;
+  readonly target: ChannelTarget;
+  /** Empty for none, or to keep the one there is. */
+  readonly secret: string;
+}
+
+/** A channel about to be made. */
+export interface NewChannel extends WantedChannel {
+  readonly id: ChannelId;
+  readonly name: string;
+  readonly createdBy: string;
+}
+
 /** A place that alerts are sent to, and how that goes. */
 export interface Channel {
   readonly id: ChannelId;

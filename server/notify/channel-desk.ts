@@ -1,10 +1,9 @@
 /** Where admins make, change, test and remove the channels that alerts are sent to. */
-import type { Severity } from "../domain/alert.ts";
 import type { AuditAction, NewAuditEvent } from "../domain/audit-event.ts";
 import type { Random } from "../domain/clock.ts";
 import { InvalidFieldError, RefusedError } from "../domain/errors.ts";
 import type { ChannelId } from "../domain/ids.ts";
-import type { Channel, ChannelTarget } from "../domain/notification.ts";
+import type { Channel, WantedChannel } from "../domain/notification.ts";
 import { checkTarget } from "./check-target.ts";
 import { composeTest } from "./compose-message.ts";
 import { SendFailure, type ChannelStore, type Sender } from "./ports.ts";
@@ -18,14 +17,6 @@ export interface ChannelDeskParts {
   readonly publicUrl: string | undefined;
   /** Told when something may have become due. */
   readonly wake: () => void;
-}
-
-/** What somebody wants of a channel. */
-export interface WantedChannel {
-  readonly minimumSeverity: Severity;
-  readonly target: ChannelTarget;
-  /** Empty for none, or to keep the one there is. */
-  readonly secret: string;
 }
 
 export class ChannelDesk {

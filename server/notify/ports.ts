@@ -2,17 +2,7 @@
 import type { Severity } from "../domain/alert.ts";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { ChannelId } from "../domain/ids.ts";
-import type { Channel, ChannelTarget, Delivery } from "../domain/notification.ts";
-
-/** A channel about to be made. */
-export interface NewChannel {
-  readonly id: ChannelId;
-  readonly name: string;
-  readonly minimumSeverity: Severity;
-  readonly target: ChannelTarget;
-  readonly secret: string;
-  readonly createdBy: string;
-}
+import type { Channel, ChannelTarget, Delivery, NewChannel, WantedChannel } from "../domain/notification.ts";
 
 /** Channels, each change with its audit event. */
 export interface ChannelStore {
@@ -27,7 +17,7 @@ export interface ChannelStore {
   /** An empty secret keeps the one there is. `undefined` when the channel is unknown. */
   changeChannel(
     id: ChannelId,
-    change: { readonly minimumSeverity: Severity; readonly target: ChannelTarget; readonly secret: string },
+    wanted: WantedChannel,
     audit: (name: string) => NewAuditEvent,
   ): Promise<Channel | undefined>;
   /** False when the channel is unknown. */

@@ -1,10 +1,9 @@
 /** Questions about the channels that alerts are sent to. */
 import { sql, type Kysely, type Transaction } from "kysely";
-import type { Severity } from "../domain/alert.ts";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import { RefusedError } from "../domain/errors.ts";
 import type { ChannelId } from "../domain/ids.ts";
-import type { Channel, ChannelTarget } from "../domain/notification.ts";
+import type { Channel, NewChannel, WantedChannel } from "../domain/notification.ts";
 import { answered } from "./away.ts";
 import { writeAuditEvent } from "./audit-events.ts";
 import type { Db } from "./schema.ts";
@@ -28,7 +27,7 @@ export function createChannelStore(db: Kysely<Db>) {
           .executeTakeFirst(),
       ),
 
-    insertChannel: (channel: NewChannelRow, audit: NewAuditEvent): Promise<Channel> =>
+    insertChannel: (channel: NewChannel, audit: NewAuditEvent): Promise<Channel> =>
       change(async (tx) => {
         await sql`lock table notification_channels in share row exclusive mode`.execute(tx);
         const channels = await listChannels(tx);
@@ -55,7 +54,7 @@ export function createChannelStore(db: Kysely<Db>) {
 
     changeChannel: (
       id: ChannelId,
-      wanted: { readonly minimumSeverity: Severity; readonly target: ChannelTarget; readonly secret: string },
+      wanted: WantedChannel,
       audit: (name: string) => NewAuditEvent,
     ): Promise<Channel | undefined> =>
       change(async (tx) => {
@@ -90,15 +89,6 @@ export function createChannelStore(db: Kysely<Db>) {
         return removed !== undefined;
       }),
   };
-}
-
-interface NewChannelRow {
-  readonly id: ChannelId;
-  readonly name: string;
-  readonly minimumSeverity: Severity;
-  readonly target: ChannelTarget;
-  readonly secret: string;
-  readonly createdBy: string;
 }
 
 async function listChannels(db: Kysely<Db> | Transaction<Db>, id?: ChannelId): Promise<readonly Channel[]> {
