@@ -16,6 +16,9 @@ export type FilesystemKind = "ext4" | "xfs";
 /** What a cut loses: `journalKept` flushes the journal but no data, the crueller one; `nothingKept` neither. */
 export type PowerCut = "journalKept" | "nothingKept";
 
+/** How the folders of this process are called; what another run left mounted is not ours. */
+export const POWER_FOLDER_PREFIX = `rollcall-power-${process.pid}-`;
+
 /** A mounted file system. */
 export interface LoopFilesystem extends AsyncDisposable {
   readonly mountPoint: string;
@@ -37,7 +40,7 @@ const SHUTDOWN = "open(my $f, '<', $ARGV[0]) or die $!; ioctl($f, 0x8004587D, pa
 
 /** Makes and mounts an empty one. Throws Error when this machine does not allow it. */
 export async function createLoopFilesystem(kind: FilesystemKind): Promise<LoopFilesystem> {
-  const folder = await realpath(await mkdtemp(join(tmpdir(), "rollcall-power-")));
+  const folder = await realpath(await mkdtemp(join(tmpdir(), POWER_FOLDER_PREFIX)));
   const image = join(folder, "image");
   const mountPoint = join(folder, "mounted");
   const mount = (): Promise<void> => mustRun("mount", ["-o", MOUNT_OPTIONS[kind], image, mountPoint]);

@@ -5,6 +5,7 @@ import type { Flaw } from "./harness-order.ts";
 import { planPoints } from "./campaign.ts";
 import {
   createLoopFilesystem,
+  POWER_FOLDER_PREFIX,
   explainNoLoopMounts,
   type FilesystemKind,
   type LoopFilesystem,
@@ -85,6 +86,6 @@ async function cutEverywhere(
 }
 
 afterAll(async () => {
-  expect(await findLeaks("rollcall-power-")).toEqual([]);
-  expect(await readFile("/proc/self/mountinfo", "utf8")).not.toContain("rollcall-power-");
+  expect(await findLeaks(POWER_FOLDER_PREFIX)).toEqual([]);
+  expect(await readFile("/proc/self/mountinfo", "utf8")).not.toContain(POWER_FOLDER_PREFIX);
 });

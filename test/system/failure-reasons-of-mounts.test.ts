@@ -23,6 +23,7 @@ describe.skipIf(reasonToSkip !== undefined)(
     afterAll(async () => {
       await plane[Symbol.asyncDispose]();
       await site[Symbol.asyncDispose]();
+      expect(await readFile("/proc/self/mountinfo", "utf8")).not.toContain(site.folder);
     });
 
     it("when the agent's folder is read-only", async () => {
@@ -56,7 +57,4 @@ describe.skipIf(reasonToSkip !== undefined)(
   },
 );
 
-afterAll(async () => {
-  expect(await findLeaks("rollcall-failures-")).toEqual([]);
-  expect(await readFile("/proc/self/mountinfo", "utf8")).not.toContain("rollcall-failures-");
-});
+afterAll(async () => expect(await findLeaks("rollcall-failures-")).toEqual([]));

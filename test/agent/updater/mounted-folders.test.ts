@@ -10,9 +10,12 @@ import { BLOCK_BYTES, createUpdateFixture, failureOf, stageBytes } from "./updat
 
 const run = promisify(execFile);
 
+/** What another run left mounted is not ours. */
+const MOUNT_PREFIX = `rollcall-updater-mount-${process.pid}-`;
+
 /** A small file system of its own, mounted with these options. */
 async function mountTmpfs(options: string): Promise<{ readonly path: string } & AsyncDisposable> {
-  const path = await realpath(await mkdtemp(join(tmpdir(), "rollcall-updater-mount-")));
+  const path = await realpath(await mkdtemp(join(tmpdir(), MOUNT_PREFIX)));
   try {
     await run("mount", ["-t", "tmpfs", "-o", options, "rollcall-test", path]);
   } catch (error) {
@@ -124,5 +127,5 @@ async function expectOldBinary(fixture: Awaited<ReturnType<typeof createUpdateFi
 
 afterAll(async () => {
   expect(await findLeaks("rollcall-updater-")).toEqual([]);
-  expect(await readFile("/proc/self/mountinfo", "utf8")).not.toContain("rollcall-updater-mount-");
+  expect(await readFile("/proc/self/mountinfo", "utf8")).not.toContain(MOUNT_PREFIX);
 });
