@@ -9,8 +9,8 @@ import {
 } from "../../../gen/rollcall/v1/rollout_pb.js";
 import { moveHost, planHosts, UNCHANGED } from "../../../web/src/pages/fleet-update/plan-order.ts";
 import { CAREFUL, policySentence } from "../../../web/src/pages/fleet-update/policy.ts";
-import { explainHalt } from "../../../web/src/words/halt-words.ts";
-import { heldWord } from "../../../web/src/words/standing-words.ts";
+import { explainHalt } from "../../../gen/words/halt-words.ts";
+import { heldWord } from "../../../gen/words/standing-words.ts";
 import { host, idOf, job } from "../fleet/wire.ts";
 
 const behind = (name: string, status = HostStatus.ONLINE) =>

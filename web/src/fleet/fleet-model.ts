@@ -10,7 +10,7 @@ import type { Alert } from "../../../gen/rollcall/v1/attention_pb.js";
 import type { WatchFleetResponse } from "../../../gen/rollcall/v1/fleet_pb.js";
 import type { HostCounts } from "../../../gen/rollcall/v1/model_pb.js";
 import type { FleetUpdate } from "../../../gen/rollcall/v1/rollout_pb.js";
-import { toMs } from "../words/times.ts";
+import { toMs } from "../../../gen/words/times.ts";
 import { EMPTY_ROSTER, HostRoster, type RosterPicture } from "./host-roster.ts";
 
 /** An unchanging picture of the fleet. */

@@ -8,7 +8,7 @@ import type { Api } from "../api.ts";
 import type { Clock } from "../time/browser-clock.ts";
 import type { Random } from "../time/browser-random.ts";
 import type { ServerTime } from "../time/server-time.svelte.ts";
-import { toMs } from "../words/times.ts";
+import { toMs } from "../../../gen/words/times.ts";
 import { EMPTY_PICTURE, FleetModel, type FleetPicture } from "./fleet-model.ts";
 import { FleetStream, type Connection } from "./fleet-stream.ts";
 

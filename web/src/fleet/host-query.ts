@@ -3,8 +3,8 @@
  * be sent to somebody, kept as a bookmark, and gone back to.
  */
 import { HostStatus, type Host } from "../../../gen/rollcall/v1/model_pb.js";
-import { isFailure, isOpen } from "../words/job-words.ts";
-import { toMs } from "../words/times.ts";
+import { isFailure, isOpen } from "../../../gen/words/job-words.ts";
+import { toMs } from "../../../gen/words/times.ts";
 
 /** Filters by what is wrong, or going on. */
 export const UPDATE_FILTERS = ["behind", "failing", "updating"] as const;

@@ -1,7 +1,7 @@
 /** How the connection is told on the screen, by how long it has been as it is. */
 import type { Connection } from "../fleet/fleet-stream.ts";
-import { formatDuration } from "../words/quantities.ts";
-import { formatClock } from "../words/times.ts";
+import { formatDuration } from "../../../gen/words/quantities.ts";
+import { formatClock } from "../../../gen/words/times.ts";
 
 /** What the bar and the rail's foot show. */
 export interface ConnectionView {

@@ -1,8 +1,8 @@
 /** The steps of one update, and how far it is. */
 import { JobState, type Job } from "../../../gen/rollcall/v1/model_pb.js";
-import { jobWord } from "./job-words.ts";
-import { formatBytes, percentOf } from "./quantities.ts";
-import { formatClock, toMs } from "./times.ts";
+import { jobWord } from "../../../gen/words/job-words.ts";
+import { formatBytes, percentOf } from "../../../gen/words/quantities.ts";
+import { formatClock, toMs } from "../../../gen/words/times.ts";
 
 /** One step. */
 export interface Phase {

@@ -1,5 +1,5 @@
 /** Which entries of the audit log are shown: read from the address. */
-import { AUDIT_GROUPS } from "../../words/audit-words.ts";
+import { AUDIT_GROUPS } from "../../../../gen/words/audit-words.ts";
 
 /** The whole of a view. */
 export interface AuditQuery {

@@ -6,10 +6,10 @@ import {
   type FleetUpdateHost,
 } from "../../../../gen/rollcall/v1/rollout_pb.js";
 import { shortReason } from "../../../../gen/short-reason.ts";
-import { isOpen, jobWord, memberWord } from "../../words/job-words.ts";
-import { formatBytes, formatDuration, percentOf } from "../../words/quantities.ts";
-import type { StateWord } from "../../words/shapes.ts";
-import { toMs } from "../../words/times.ts";
+import { isOpen, jobWord, memberWord } from "../../../../gen/words/job-words.ts";
+import { formatBytes, formatDuration, percentOf } from "../../../../gen/words/quantities.ts";
+import type { StateWord } from "../../../../gen/words/shapes.ts";
+import { toMs } from "../../../../gen/words/times.ts";
 
 /** One host's row. */
 export interface MemberRow {

@@ -1,6 +1,6 @@
 /** The hosts that a new fleet update would take, in the order that somebody gave them. */
 import { HostStatus, type Host } from "../../../../gen/rollcall/v1/model_pb.js";
-import { heldWord } from "../../words/standing-words.ts";
+import { heldWord } from "../../../../gen/words/standing-words.ts";
 
 /** What the operator changed of the plan. */
 export interface PlanChanges {

@@ -1,5 +1,5 @@
 import { OfflinePolicy, type FleetUpdatePolicy } from "../../../../gen/rollcall/v1/rollout_pb.js";
-import { count } from "../../words/quantities.ts";
+import { count } from "../../../../gen/words/quantities.ts";
 
 /** How a fleet update goes about it. */
 export interface Policy {

@@ -1,7 +1,7 @@
 /** What a host's menu offers, to whom. */
 import type { Host } from "../../../../gen/rollcall/v1/model_pb.js";
-import { isOpen } from "../../words/job-words.ts";
-import { isHeldByQuarantine, whyNotUpdatable } from "../../words/refusal-words.ts";
+import { isOpen } from "../../../../gen/words/job-words.ts";
+import { isHeldByQuarantine, whyNotUpdatable } from "../../../../gen/words/refusal-words.ts";
 
 /** One entry of the menu. */
 export interface RowAction {

@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { AuditEventSchema } from "../../../gen/rollcall/v1/attention_pb.js";
 import { JOB_REASONS, ROLLBACK_REASONS } from "../../../server/domain/job-reason.ts";
-import { auditFacts, auditSubject, auditWhy } from "../../../web/src/words/audit-story.ts";
+import { auditFacts, auditSubject, auditWhy } from "../../../gen/words/audit-story.ts";
 
 function event(details: Readonly<Record<string, unknown>>, changes: MessageInitShape<typeof AuditEventSchema> = {}) {
   return create(AuditEventSchema, { details: JSON.stringify(details), ...changes });

@@ -1,5 +1,5 @@
 /** What stands against updating one host, beside its disabled button and in a dialog that was refused. */
-import { HostStatus, Refusal_Reason, type Host } from "../../../gen/rollcall/v1/model_pb.js";
+import { HostStatus, Refusal_Reason, type Host } from "../rollcall/v1/model_pb.js";
 import { isOpen } from "./job-words.ts";
 import { formatDuration } from "./quantities.ts";
 import { formatMoment, toMs } from "./times.ts";

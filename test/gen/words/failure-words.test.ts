@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { JobReason, JobState } from "../../../gen/rollcall/v1/model_pb.js";
 import { JOB_REASONS, ROLLBACK_REASONS } from "../../../server/domain/job-reason.ts";
 import { shortReason } from "../../../gen/short-reason.ts";
-import { explainFailure } from "../../../web/src/words/failure-words.ts";
-import { job } from "../fleet/wire.ts";
+import { explainFailure } from "../../../gen/words/failure-words.ts";
+import { job } from "../../web/fleet/wire.ts";
 
 const REASONS = Object.values(JobReason).filter((value) => typeof value === "number");
 

@@ -1,6 +1,6 @@
 /** States of jobs and fleet updates: each one's shape and word. */
-import { JobState } from "../../../gen/rollcall/v1/model_pb.js";
-import { FleetUpdateHostState, FleetUpdateState } from "../../../gen/rollcall/v1/rollout_pb.js";
+import { JobState } from "../rollcall/v1/model_pb.js";
+import { FleetUpdateHostState, FleetUpdateState } from "../rollcall/v1/rollout_pb.js";
 import type { StateWord } from "./shapes.ts";
 
 const JOB_WORDS: Readonly<Record<JobState, StateWord>> = {

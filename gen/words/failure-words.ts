@@ -2,8 +2,8 @@
  * Why an update of one host failed, in sentences: what happened, what was left
  * untouched, what to do. The short form stands in table cells.
  */
-import { JobReason, JobState, type Job } from "../../../gen/rollcall/v1/model_pb.js";
-import { SHORT_REASONS } from "../../../gen/short-reason.ts";
+import { JobReason, JobState, type Job } from "../rollcall/v1/model_pb.js";
+import { SHORT_REASONS } from "../short-reason.ts";
 import { jobWord } from "./job-words.ts";
 import { formatBytes, percentOf } from "./quantities.ts";
 import { formatClock, toMs } from "./times.ts";

@@ -1,6 +1,6 @@
 /** What an entry of the audit log was about and why it came to be, in the words that the pages use elsewhere. */
-import type { AuditEvent } from "../../../gen/rollcall/v1/attention_pb.js";
-import { shortReason } from "../../../gen/short-reason.ts";
+import type { AuditEvent } from "../rollcall/v1/attention_pb.js";
+import { shortReason } from "../short-reason.ts";
 import { formatBytes } from "./quantities.ts";
 
 type Details = Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
-import { AlertKind, type Alert } from "../../../gen/rollcall/v1/attention_pb.js";
-import type { Host } from "../../../gen/rollcall/v1/model_pb.js";
-import type { FleetUpdate } from "../../../gen/rollcall/v1/rollout_pb.js";
-import { titleOfAlert } from "../../../gen/alert-title.ts";
+import { AlertKind, type Alert } from "../rollcall/v1/attention_pb.js";
+import type { Host } from "../rollcall/v1/model_pb.js";
+import type { FleetUpdate } from "../rollcall/v1/rollout_pb.js";
+import { titleOfAlert } from "../alert-title.ts";
 import type { Shape } from "./shapes.ts";
 
 /** Where the names in an alert are looked up. */

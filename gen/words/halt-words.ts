@@ -1,7 +1,7 @@
 /** Why a fleet update stopped, in sentences. */
-import type { Job } from "../../../gen/rollcall/v1/model_pb.js";
-import type { FleetUpdate } from "../../../gen/rollcall/v1/rollout_pb.js";
-import { shortReason } from "../../../gen/short-reason.ts";
+import type { Job } from "../rollcall/v1/model_pb.js";
+import type { FleetUpdate } from "../rollcall/v1/rollout_pb.js";
+import { shortReason } from "../short-reason.ts";
 import { explainFailure, type Failure } from "./failure-words.ts";
 import { count } from "./quantities.ts";
 

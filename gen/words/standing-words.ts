@@ -1,5 +1,5 @@
 /** What stands against every update of a host, whoever asks and whenever: told in one or two words, beside its shape. */
-import type { Host } from "../../../gen/rollcall/v1/model_pb.js";
+import type { Host } from "../rollcall/v1/model_pb.js";
 import type { StateWord } from "./shapes.ts";
 
 /** Why a host that is behind is held where it is; `undefined` when nothing but its own state is in the way. */

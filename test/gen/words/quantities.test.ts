@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { formatBytes, formatDuration, nameSome, percentOf, shortenVersion } from "../../../web/src/words/quantities.ts";
-import { formatAgo } from "../../../web/src/words/times.ts";
+import { formatBytes, formatDuration, nameSome, percentOf, shortenVersion } from "../../../gen/words/quantities.ts";
+import { formatAgo } from "../../../gen/words/times.ts";
 
 test.each([
   [0, "0 B"],

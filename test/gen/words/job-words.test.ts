@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { JobState } from "../../../gen/rollcall/v1/model_pb.js";
 import { FleetUpdateHostState, FleetUpdateState } from "../../../gen/rollcall/v1/rollout_pb.js";
-import { fleetUpdateWord, isFailure, isOpen, jobWord, memberWord } from "../../../web/src/words/job-words.ts";
+import { fleetUpdateWord, isFailure, isOpen, jobWord, memberWord } from "../../../gen/words/job-words.ts";
 
 const numbers = (enumeration: Readonly<Record<string, string | number>>): number[] =>
   Object.values(enumeration).filter((value) => typeof value === "number");

@@ -1,4 +1,4 @@
-import { Role } from "../../../gen/rollcall/v1/options_pb.js";
+import { Role } from "../rollcall/v1/options_pb.js";
 
 /** The roles that people and tokens have, and what each may do. */
 export const ROLES: readonly { readonly role: Role; readonly word: string; readonly may: string }[] = [

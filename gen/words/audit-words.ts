@@ -1,5 +1,5 @@
 /** What an entry of the audit log tells, in words. */
-import type { AuditEvent } from "../../../gen/rollcall/v1/attention_pb.js";
+import type { AuditEvent } from "../rollcall/v1/attention_pb.js";
 
 const WORDS: Readonly<Record<string, string>> = {
   "host.enrolled": "Host enrolled",
