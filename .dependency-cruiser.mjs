@@ -63,7 +63,7 @@ export default {
         path: "^(?:server|agent|web|gen|test)/",
         pathNot: [
           "\\.test\\.ts$",
-          "\\.d\\.ts$",
+          "\\.d\\.m?ts$",
           "(?:^|/)main\\.ts$",
           "^web/public/",
           "^test/bench/web/[a-z-]+-notes\\.js$",

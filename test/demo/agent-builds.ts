@@ -14,10 +14,7 @@ import type { PublicKey } from "../../gen/minisign.ts";
 import { wallDate } from "../bench/stopwatch-clock.ts";
 import { runCommand } from "../toolchain/run-command.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
-// @ts-expect-error -- plain JavaScript that runs before the packages are installed
-import { withMachineLock as untyped } from "../toolchain/machine-lock.mjs";
-
-const withMachineLock = untyped as <T>(name: string, work: () => Promise<T>) => Promise<T>;
+import { withMachineLock } from "../toolchain/machine-lock.mjs";
 
 const KEPT_BUILDS = 2;
 const INPUTS: readonly string[] = ["agent", "gen", "package-lock.json"];

@@ -4,8 +4,8 @@ import { ensureRoot, explainNoRoot, type RootRecipe } from "../support/cached-ro
 const DEBIAN: RootRecipe = {
   kind: "debian",
   suite: "bookworm",
-  revision: 3,
-  packages: ["systemd", "systemd-sysv", "dbus", "iproute2", "ca-certificates", "curl", "openssl"],
+  revision: 4,
+  packages: ["systemd", "systemd-sysv", "dbus", "iproute2", "ca-certificates", "curl", "openssl", "libfaketime"],
 };
 
 /** *Shape*: `undefined` when the folder is there or can be made, else one line that says why not. */

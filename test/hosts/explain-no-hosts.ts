@@ -9,6 +9,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   debootstrap: "debootstrap",
   "systemd-nspawn": "systemd-container",
   ip: "iproute2",
+  strace: "strace",
   unshare: "util-linux",
 };
 

@@ -29,6 +29,13 @@ export async function removeAbandonedHosts(): Promise<void> {
   }
 }
 
+/** The processes of a host's unit, as this machine counts them. */
+export async function listUnitProcesses(group: string, unit: string): Promise<readonly number[]> {
+  // systemd-nspawn keeps what it runs apart from itself.
+  const text = await readFile(join(findRoot(), group, "payload", "system.slice", unit, "cgroup.procs"), "utf8");
+  return text.split("\n").filter(Boolean).map(Number);
+}
+
 /** Where this machine has version 2 of control groups. */
 function findRoot(): string {
   const beside = "/sys/fs/cgroup/unified";

@@ -2,6 +2,7 @@
 import { execFile } from "node:child_process";
 import { access } from "node:fs/promises";
 import { promisify } from "node:util";
+import { withMachineLock } from "../toolchain/machine-lock.mjs";
 import { removeAbandonedHosts } from "./host-group.ts";
 
 const run = promisify(execFile);
@@ -30,8 +31,11 @@ export class HostNetwork implements AsyncDisposable {
   }
 
   static async create(): Promise<HostNetwork> {
-    await removeAbandonedHosts();
-    await removeBridgesOfDeadProcesses();
+    // Two that do it at once would trip over each other.
+    await withMachineLock("rollcall-abandoned-hosts", async () => {
+      await removeAbandonedHosts();
+      await removeBridgesOfDeadProcesses();
+    });
     const network = new HostNetwork(`rcb${process.pid}`);
     await ip("link", "add", network.#bridge, "type", "bridge");
     try {

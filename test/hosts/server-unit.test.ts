@@ -1,7 +1,7 @@
 import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
 import { ensureDebianRoot } from "./debian-root.ts";
 import { explainNoHosts } from "./explain-no-hosts.ts";
@@ -16,9 +16,13 @@ const reasonToSkip = await explainNoHosts();
 describe.skipIf(reasonToSkip !== undefined)(
   `the server's unit as shipped${reasonToSkip === undefined ? "" : ` (skipped: ${reasonToSkip})`}`,
   () => {
+    let root: string;
+    beforeAll(async () => {
+      root = await ensureDebianRoot(AbortSignal.timeout(600_000));
+    }, 600_000);
+
     it("runs the server with a PostgreSQL of its own, which stops with it in order", async () => {
       await using owned = new AsyncDisposableStack();
-      const root = await ensureDebianRoot(AbortSignal.timeout(600_000));
       const network = owned.use(await HostNetwork.create());
       const folder = await mkdtemp(join(tmpdir(), "rollcall-hosts-"));
       owned.defer(() => rm(folder, { recursive: true }));
@@ -44,6 +48,6 @@ describe.skipIf(reasonToSkip !== undefined)(
       );
       const log = await host.demand("journalctl", "--no-pager", "--output=cat", `--unit=${UNIT}`);
       expect(log).toMatch(/"event":"stopping".*"event":"database stopped"/s);
-    }, 120_000);
+    }, 240_000);
   },
 );

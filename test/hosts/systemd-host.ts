@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { run, type RunEnd } from "../faults/strace-plan.ts";
-import { hostGroupName, removeHostGroup } from "./host-group.ts";
+import { hostGroupName, listUnitProcesses, removeHostGroup } from "./host-group.ts";
 import type { HostLink, HostNetwork } from "./host-network.ts";
 
 /** What a host is made of. */
@@ -148,6 +148,11 @@ export class SystemdHost implements AsyncDisposable {
     const end = await this.exec(...words);
     if (end.status !== 0) throw new Error(`${words.join(" ")} on ${this.name}: ${end.stdout}${end.stderr}`);
     return end.stdout;
+  }
+
+  /** The processes of a unit of it, as this machine counts them. */
+  processesOf(unit: string): Promise<readonly number[]> {
+    return listUnitProcesses(this.#group, unit);
   }
 
   /** Cuts its power: nothing of it is asked to stop. It can be booted again. */

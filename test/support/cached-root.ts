@@ -3,10 +3,7 @@ import { access, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { runCommand } from "../toolchain/run-command.ts";
 import { explainNoMirror, findDebianMirror } from "./debian-mirror.ts";
-// @ts-expect-error -- plain JavaScript that runs before the packages are installed
-import { withMachineLock as untyped } from "../toolchain/machine-lock.mjs";
-
-const withMachineLock = untyped as <T>(name: string, work: () => Promise<T>) => Promise<T>;
+import { withMachineLock } from "../toolchain/machine-lock.mjs";
 
 const CACHE = "/var/cache/rollcall-test";
 

@@ -25,6 +25,8 @@ export interface ServerChildOptions {
   readonly databaseUrl: string;
   readonly durations?: Partial<Durations>;
   readonly limits?: Partial<ListenerLimits>;
+  /** Besides what the others say. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 interface Ready {
@@ -57,6 +59,7 @@ export class ServerChild implements AsyncDisposable {
         ROLLCALL_AGENT_LISTEN: this.#ready?.agents ?? `127.0.0.1:${await findQuietPort()}`,
         TEST_DURATIONS: JSON.stringify(durations ?? {}),
         TEST_LIMITS: JSON.stringify(limits ?? {}),
+        ...this.#options.environment,
         ...environment,
       },
       stdio: ["ignore", "pipe", "pipe"],
@@ -108,7 +111,7 @@ export class ServerChild implements AsyncDisposable {
   /** A client with the admin token. */
   async fleet(): Promise<Client<typeof FleetService>> {
     const token = (await readFile(join(this.#options.dataDir, "admin-token"), "utf8")).trim();
-    return createFleetClient(this.#known().web, token);
+    return createFleetClient(this.#known().web, token, await this.caPem());
   }
 
   /** Resolves with the signal that ended it, or with nothing when it ended by itself. */

@@ -14,6 +14,8 @@ export interface TinyElf {
   readonly ending?: Ending;
   /** What it does instead of printing when its first argument is no flag: an agent that passes its probe and then is no good. */
   readonly whenRun?: Exclude<Ending, "repeat">;
+  /** True when it answers `--reach` with 1 instead of printing: a version that does not reach what another one reaches. */
+  readonly isCutOff?: boolean;
   /** Padded to this size; as small as can be when left out. */
   readonly sizeBytes?: number;
   /** e_machine; x86-64 when left out. Only that one runs here. */
@@ -32,7 +34,10 @@ const LEA_RSI_RIP = [0x48, 0x8d, 0x35];
 const LOAD_FIRST_ARGUMENT = [0x48, 0x8b, 0x44, 0x24, 0x10];
 /** cmp byte [rax], '-' */
 const COMPARE_WITH_DASH = [0x80, 0x38, 0x2d];
+/** cmp byte [rax + 2], 'r': of the flags only `--reach` begins so. */
+const COMPARE_WITH_REACH = [0x80, 0x78, 0x02, 0x72];
 const JUMP_IF_EQUAL = 0x74;
+const JUMP_IF_NOT_EQUAL = 0x75;
 const SYS_WRITE = 1;
 const SYS_PAUSE = 34;
 const SYS_EXIT_GROUP = 231;
@@ -45,7 +50,7 @@ export function buildVersionElf(version: string, sizeBytes = 0): Buffer {
 /** *Source*: ELF gABI, "ELF Header", "Program Header"; Intel SDM volume 2. */
 export function buildTinyElf(elf: TinyElf): Buffer {
   const text = Buffer.from(elf.prints);
-  const code = Buffer.concat([assembleWhenRun(elf.whenRun), assemble(text.length, elf)]);
+  const code = Buffer.concat([assembleWhenRun(elf.whenRun), assembleCutOff(elf.isCutOff), assemble(text.length, elf)]);
   const used = HEADER_BYTES + code.length + text.length;
   const file = Buffer.alloc(Math.max(used, elf.sizeBytes ?? 0));
   writeHeaders(file, used, elf.machine ?? X86_64);
@@ -79,6 +84,13 @@ function assembleWhenRun(ending: TinyElf["whenRun"]): Buffer {
   if (ending === undefined) return Buffer.alloc(0);
   const body = assembleEnding(ending, 0);
   return Buffer.from([...LOAD_FIRST_ARGUMENT, ...COMPARE_WITH_DASH, JUMP_IF_EQUAL, body.length, ...body]);
+}
+
+/** Exits with 1 before anything is printed if argv[1] is `--reach`. */
+function assembleCutOff(isCutOff: boolean | undefined): Buffer {
+  if (isCutOff !== true) return Buffer.alloc(0);
+  const body = assembleEnding({ exit: 1 }, 0);
+  return Buffer.from([...LOAD_FIRST_ARGUMENT, ...COMPARE_WITH_REACH, JUMP_IF_NOT_EQUAL, body.length, ...body]);
 }
 
 /** write(stream, text), then exit, or wait for signals for ever, or write again. */

@@ -6,6 +6,8 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * for alone; a clean clone has no record of durations to tell.
  */
 const LONGEST: readonly string[] = [
+  "hosts.test.ts",
+  "install.test.ts",
   "real-deadlines.test.ts",
   "failure-reasons.test.ts",
   "built-agent-faults.test.ts",

@@ -2,10 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-// @ts-expect-error -- plain JavaScript that runs before the packages are installed
-import { withMachineLock as untyped } from "./machine-lock.mjs";
+import { withMachineLock } from "./machine-lock.mjs";
 
-const withMachineLock = untyped as <T>(name: string, work: () => Promise<T>) => Promise<T>;
 const lockName = `rollcall-test-${process.pid}`;
 
 test("two holders of one name never overlap, two of different names may", async () => {

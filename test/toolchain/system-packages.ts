@@ -17,26 +17,22 @@ export interface SystemPackage {
 export const SYSTEM_PACKAGES: readonly SystemPackage[] = [
   { name: "binutils", program: "strip" },
   { name: "chromium", program: "chromium" },
+  { name: "debootstrap", program: "debootstrap" },
   { name: "e2fsprogs", program: "mkfs.ext4" },
-  { name: "minisign", program: "minisign" },
   { name: "iproute2", program: "ip" },
+  { name: "minisign", program: "minisign" },
   { name: "mount", program: "mount" },
   { name: "openssl", program: "openssl" },
   { name: "python3", program: "python3" },
   { name: "shellcheck", program: "shellcheck" },
   { name: "strace", program: "strace" },
   { name: "systemd", program: "systemd-analyze" },
+  { name: "systemd-container", program: "systemd-nspawn" },
   { name: "util-linux", program: "prlimit" },
   { name: "xfsprogs", program: "mkfs.xfs" },
 ];
 
-/** What booting hosts needs beside them: `npm run test:hosts`. */
-export const HOST_PACKAGES: readonly SystemPackage[] = [
-  { name: "debootstrap", program: "debootstrap" },
-  { name: "systemd-container", program: "systemd-nspawn" },
-];
-
-/** What running the agent of linux-arm64 needs beside them: `npm run test:arm64`. */
+/** What running the agent of linux-arm64 needs beside these: `npm run test:arm64`. */
 export const ARM64_PACKAGES: readonly SystemPackage[] = [
   { name: "binutils-aarch64-linux-gnu", program: "aarch64-linux-gnu-strip" },
   { name: "qemu-user-static", program: "qemu-aarch64-static" },
