@@ -34,6 +34,7 @@ export default {
     layer("server/delivery", [domain, wire, gen, ports], "Blocks and their caches know no transport and no database."),
     layer("server/release", [domain, wire, gen, ports], "Reading releases knows no database and no transport."),
     layer("server/identity", [domain, wire, gen, ports], "Credentials and tokens know no transport."),
+    layer("server/host", [domain, wire, gen, ports], "What people do to hosts knows no database and no transport."),
     layer("server/account", [domain, wire, gen, ports], "People, sessions and tokens know no transport."),
     layer("server/audit", [domain, wire, gen, ports], "Sealing the audit log knows no database and no transport."),
     layer("server/metrics", [domain, wire, gen, ports], "Numbers know no database and no transport."),

@@ -18,6 +18,7 @@ import { DEFAULT_DURATIONS, type Durations } from "./domain/durations.ts";
 import type { HostId } from "./domain/ids.ts";
 import type { Job } from "./domain/job.ts";
 import { createReachPoint } from "./fault-points.ts";
+import { HostDesk } from "./host/host-desk.ts";
 import { HostIdentities } from "./identity/host-identity.ts";
 import { InstallOffer } from "./install-offer.ts";
 import { formatAddress, webUrl } from "./listener-urls.ts";
@@ -37,6 +38,7 @@ import { loadCredentialKey, loadReplicaId } from "./secrets.ts";
 import { agreeOnAuthority, agreeOnCredentialKey, checkReleasesFolder } from "./shared-keys.ts";
 import { createApiReader } from "./store/api-reader.ts";
 import { createAuditSealStore } from "./store/audit-seals.ts";
+import { createHostStore } from "./store/host-store.ts";
 import { createIdentityStore } from "./store/identity-store.ts";
 import { createFleetStore } from "./store/fleet-store.ts";
 import { createReleaseStore } from "./store/release-store.ts";
@@ -260,6 +262,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const handler = createWebHandler({
     reader,
     updates: desk,
+    hosts: new HostDesk({ store: createHostStore(db), changes }),
     rollout: new FleetDesk({ store: fleetStore, random, changes, wake: wakeFleetLoop }),
     removeHost: (hostId: HostId, actor: string) => removeHost(interpreter, disconnect, hostId, actor),
     acknowledgeAlert: (id: string, actor: string) => acknowledgeAlert(interpreter, id, actor),

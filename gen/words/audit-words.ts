@@ -3,6 +3,7 @@ import type { AuditEvent } from "../rollcall/v1/attention_pb.js";
 
 const WORDS: Readonly<Record<string, string>> = {
   "host.enrolled": "Host enrolled",
+  "host.edited": "Host edited",
   "host.removed": "Host removed",
   "host.update_dispatched": "Update sent",
   "host.update_succeeded": "Update succeeded",

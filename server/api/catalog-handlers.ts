@@ -4,6 +4,8 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { EnrollmentTokenSchema, type EnrollmentToken as WireToken } from "../../gen/rollcall/v1/catalog_pb.js";
 import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
 import type { EnrollmentToken } from "../domain/enrollment-token.ts";
+import type { Labels } from "../domain/labels.ts";
+import { fromWireLabels, toWireLabels } from "../wire/wire-labels.ts";
 import { callerKey } from "./caller.ts";
 import { requestFactsKey } from "./request-facts.ts";
 
@@ -22,6 +24,7 @@ export interface TokenPort {
     readonly maxUses: number;
     readonly validForMs: number;
     readonly createdBy: string;
+    readonly labels: Labels;
   }): Promise<{ readonly id: string; readonly token: string; readonly expiresAt: Date }>;
   /** *Throws* RefusedError (token_unknown). */
   revokeToken(id: string, actor: string): Promise<EnrollmentToken>;
@@ -49,6 +52,7 @@ export function createCatalogHandlers({ reader, tokens, installCommand, windowsI
         maxUses: request.maxUses || 1,
         validForMs: (request.validForSeconds || DEFAULT_TOKEN_LIFE_S) * 1000,
         createdBy: context.values.get(callerKey).name,
+        labels: fromWireLabels(request.labels, "labels"),
       });
       const { origin } = context.values.get(requestFactsKey);
       return {
@@ -83,6 +87,7 @@ function toWireToken(token: EnrollmentToken): WireToken {
     createdBy: token.createdBy,
     createdAt: timestampFromDate(token.createdAt),
     expiresAt: timestampFromDate(token.expiresAt),
+    labels: toWireLabels(token.labels),
     ...(token.revokedAt === null ? {} : { revokedAt: timestampFromDate(token.revokedAt) }),
   });
 }

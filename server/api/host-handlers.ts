@@ -5,6 +5,8 @@ import { RefusedError } from "../domain/errors.ts";
 import type { Host } from "../domain/host.ts";
 import { isId, type FleetUpdateId, type HostId, type JobId } from "../domain/ids.ts";
 import type { Job } from "../domain/job.ts";
+import type { Labels } from "../domain/labels.ts";
+import { fromWireLabels } from "../wire/wire-labels.ts";
 import { callerKey } from "./caller.ts";
 import type { ChangeFeed, FleetReader } from "./change-feed.ts";
 import { cutPage, decodeInstantToken, decodePageToken, pageSize } from "./page-token.ts";
@@ -14,6 +16,11 @@ import { toWireCounts, toWireHost, toWireJob } from "./wire-fleet.ts";
 
 /** What the handlers read. */
 export interface HostReader extends FleetReader, SnapshotReader {
+  listHosts(query: {
+    readonly after?: { readonly hostname: string; readonly id: HostId };
+    readonly labels?: Labels;
+    readonly limit: number;
+  }): Promise<readonly Host[]>;
   findJob(id: JobId): Promise<Job | undefined>;
   listJobs(query: {
     readonly hostId?: HostId;
@@ -33,10 +40,23 @@ export interface UpdatePort {
   cancel(jobId: string, actor: string): Promise<Job>;
 }
 
+/** Where hosts are named and labelled. */
+export interface HostPort {
+  edit(
+    edit: {
+      readonly hostId: HostId;
+      readonly displayName: string | undefined;
+      readonly labels: { readonly set: Labels; readonly remove: readonly string[] };
+    },
+    actor: string,
+  ): Promise<void>;
+}
+
 /** What the handlers work with. */
 export interface HostParts {
   readonly reader: HostReader;
   readonly updates: UpdatePort;
+  readonly hosts: HostPort;
   /** Revokes a host's credential and ends its stream. */
   readonly removeHost: (hostId: HostId, actor: string) => Promise<void>;
   /** The line that renews what stands on a host. `origin` is where whoever asks reached this server. */
@@ -46,15 +66,17 @@ export interface HostParts {
 }
 
 /** Hosts, their jobs, and the stream of changes. */
-export function createHostHandlers({ reader, updates, removeHost, reinstallCommand, feed, clock }: HostParts) {
+export function createHostHandlers(parts: HostParts) {
+  const { reader, updates, hosts, removeHost, reinstallCommand, feed, clock } = parts;
   return {
     async listHosts(request) {
       const limit = pageSize(request.pageSize);
       const isPosition = ([, id]: unknown[]): boolean => typeof id === "string" && isId(id);
       const token = decodePageToken<[string, HostId]>(request.pageToken, isPosition);
       const after = token && { after: { hostname: token[0], id: token[1] } };
-      const hosts = await reader.listHosts({ ...after, limit: limit + 1 });
-      const { page, nextPageToken } = cutPage(hosts, limit, (last) => [last.hostname, last.id]);
+      const labels = fromWireLabels(request.labels, "labels");
+      const found = await reader.listHosts({ ...after, labels, limit: limit + 1 });
+      const { page, nextPageToken } = cutPage(found, limit, (last) => [last.hostname, last.id]);
       return { hosts: page.map(toWireHost), nextPageToken, counts: toWireCounts(await reader.countHosts()) };
     },
 
@@ -71,6 +93,13 @@ export function createHostHandlers({ reader, updates, removeHost, reinstallComma
         fleetUpdateId: null,
       });
       return { job: toWireJob(job) };
+    },
+
+    async editHost(request, context) {
+      const hostId = request.hostId as HostId;
+      const labels = { set: fromWireLabels(request.setLabels, "setLabels"), remove: request.removeLabels };
+      await hosts.edit({ hostId, displayName: request.displayName, labels }, context.values.get(callerKey).name);
+      return { host: toWireHost(await findHost(reader, hostId)) };
     },
 
     async removeHost(request, context) {

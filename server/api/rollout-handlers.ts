@@ -5,6 +5,8 @@ import { RefusedError } from "../domain/errors.ts";
 import type { FleetHost, FleetTally, FleetUpdate, FleetUpdatePolicy } from "../domain/fleet-update.ts";
 import { countFleetHosts } from "../domain/fleet-update.ts";
 import type { FleetUpdateId, HostId } from "../domain/ids.ts";
+import type { Labels } from "../domain/labels.ts";
+import { fromWireLabels } from "../wire/wire-labels.ts";
 import { callerKey } from "./caller.ts";
 import { cutPage, decodeInstantToken, pageSize } from "./page-token.ts";
 import { toWireFleetHost, toWireFleetUpdate } from "./wire-rollout.ts";
@@ -24,6 +26,7 @@ export interface RolloutReader {
 export interface RolloutPort {
   start(request: {
     readonly hostIds: readonly HostId[];
+    readonly labels: Labels;
     readonly retryOf: FleetUpdateId | null;
     readonly policy: FleetUpdatePolicy;
     readonly startedBy: string;
@@ -44,6 +47,7 @@ export function createRolloutHandlers({ reader, rollout }: RolloutParts) {
     async startFleetUpdate(request, context) {
       const { update, hosts } = await rollout.start({
         hostIds: request.hostIds as HostId[],
+        labels: fromWireLabels(request.labels, "labels"),
         retryOf: request.retryOf === "" ? null : (request.retryOf as FleetUpdateId),
         policy: toPolicy(request.policy),
         startedBy: context.values.get(callerKey).name,

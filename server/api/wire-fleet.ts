@@ -12,6 +12,7 @@ import {
 } from "../../gen/rollcall/v1/model_pb.js";
 import { isBehind, platformOf, type Host, type HostCounts } from "../domain/host.ts";
 import type { Job } from "../domain/job.ts";
+import { toWireLabels } from "../wire/wire-labels.ts";
 import { toWireDetails, toWireReason, toWireState } from "../wire/job-words.ts";
 
 /** A job as it goes on the wire. */
@@ -48,6 +49,8 @@ export function toWireHost(host: Host): WireHost {
   return create(HostSchema, {
     id: host.id,
     hostname: host.hostname,
+    displayName: host.displayName,
+    labels: toWireLabels(host.labels),
     os: host.os,
     arch: host.arch,
     platform: platformOf(host),

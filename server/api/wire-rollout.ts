@@ -10,6 +10,7 @@ import {
   type FleetUpdate as WireFleetUpdate,
   type FleetUpdateHost as WireFleetHost,
 } from "../../gen/rollcall/v1/rollout_pb.js";
+import { toWireLabels } from "../wire/wire-labels.ts";
 import type { FleetHost, FleetHostState, FleetTally, FleetUpdate, FleetUpdateState } from "../domain/fleet-update.ts";
 
 const STATES: Readonly<Record<FleetUpdateState, WireState>> = {
@@ -40,6 +41,7 @@ export function toWireFleetUpdate(update: FleetUpdate, tally: FleetTally | undef
       maxFailures: update.policy.maxFailures,
       offline: update.policy.offline === "skip" ? WireOffline.SKIP : WireOffline.HALT,
     },
+    labels: toWireLabels(update.labels),
     startedBy: update.startedBy,
     retryOf: update.retryOf ?? "",
     createdAt: timestampFromDate(update.createdAt),

@@ -3,6 +3,7 @@ import type { FleetUpdateId, HostId, JobId } from "./ids.ts";
 /** What the audit log tells of. */
 export type AuditAction =
   | "host.enrolled"
+  | "host.edited"
   | "host.removed"
   | "fleet.update_started"
   | "fleet.update_halted"

@@ -1,3 +1,5 @@
+import type { Labels } from "./labels.ts";
+
 /** A token that lets hosts in, without the secret itself. */
 export interface EnrollmentToken {
   readonly id: string;
@@ -8,4 +10,6 @@ export interface EnrollmentToken {
   readonly createdAt: Date;
   readonly expiresAt: Date;
   readonly revokedAt: Date | null;
+  /** Of hosts that enrol with it. */
+  readonly labels: Labels;
 }

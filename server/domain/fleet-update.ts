@@ -9,6 +9,7 @@
  * the update has ended was not touched.
  */
 import type { FleetUpdateId, HostId, JobId } from "./ids.ts";
+import type { Labels } from "./labels.ts";
 
 export type FleetUpdateState = "running" | "completed" | "halted" | "cancelled";
 
@@ -38,6 +39,8 @@ export interface FleetUpdate {
   readonly toVersion: string;
   readonly state: FleetUpdateState;
   readonly policy: FleetUpdatePolicy;
+  /** What its hosts were chosen by: each had all of these at the start. */
+  readonly labels: Labels;
   readonly halt: Halt | null;
   readonly startedBy: string;
   readonly retryOf: FleetUpdateId | null;

@@ -1,5 +1,6 @@
 import type { HostId } from "./ids.ts";
 import type { Job } from "./job.ts";
+import type { Labels } from "./labels.ts";
 
 /** The one package there is for now: the agent itself. */
 export const AGENT_PACKAGE = "rollcall-agent";
@@ -17,6 +18,9 @@ export interface PackageVersion {
 export interface Host {
   readonly id: HostId;
   readonly hostname: string;
+  /** What people call it; empty for its hostname. */
+  readonly displayName: string;
+  readonly labels: Labels;
   readonly os: string;
   readonly arch: string;
   /** Null until its first Hello. */

@@ -1,10 +1,13 @@
 /** Lets hosts in: one-time tokens are traded for credentials, credentials name hosts. */
 import { createHash } from "node:crypto";
+import { formatLabels } from "../../gen/labels.ts";
 import type { EnrollRequest } from "../../gen/rollcall/v1/agent_pb.js";
 import type { Random } from "../domain/clock.ts";
-import { RefusedError } from "../domain/errors.ts";
+import { InvalidFieldError, RefusedError } from "../domain/errors.ts";
 import type { EnrollmentToken } from "../domain/enrollment-token.ts";
 import type { HostId } from "../domain/ids.ts";
+import { editLabels, MOST_LABELS, type Labels } from "../domain/labels.ts";
+import { fromWireLabels } from "../wire/wire-labels.ts";
 import type { CredentialVerifier, Enrollment, HostIdentity } from "../stream/ports.ts";
 import { deriveCredential, readCredential } from "./host-credential.ts";
 import { KnownGenerations } from "./known-generations.ts";
@@ -26,6 +29,8 @@ export interface TokenRequest {
   readonly maxUses: number;
   readonly validForMs: number;
   readonly createdBy: string;
+  /** Of hosts that enrol with it. */
+  readonly labels: Labels;
 }
 
 /** Told what changed, after it was stored. */
@@ -84,18 +89,25 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
 
   async enroll(request: EnrollRequest): Promise<{ readonly hostId: HostId; readonly credential: string }> {
     const hostId = this.#random.uuid() as HostId;
+    const own = fromWireLabels(request.labels, "labels");
     await this.#store.transaction(async (tx) => {
-      const tokenId = await tx.useEnrollmentToken(hashToken(request.token));
-      if (tokenId === undefined) {
+      const token = await tx.useEnrollmentToken(hashToken(request.token));
+      if (token === undefined) {
         throw new RefusedError("token_invalid", "The enrolment token is unknown, used up or expired. Make a new one.");
       }
+      const labels = joinLabels(own, token.labels);
       await tx.insertHost({ id: hostId, hostname: request.hostname, os: request.os, arch: request.arch });
+      if (labels.length > 0) await tx.replaceLabels(hostId, labels);
       await tx.writeAuditEvent({
         actor: "host",
         action: "host.enrolled",
         hostId,
         cause: "an enrolment token was used",
-        details: { hostname: request.hostname, token_id: tokenId },
+        details: {
+          hostname: request.hostname,
+          token_id: token.id,
+          ...(labels.length === 0 ? {} : { labels: formatLabels(labels) }),
+        },
       });
     });
     this.#changes.hostChanged(hostId);
@@ -123,7 +135,12 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
         actor: request.createdBy,
         action: "token.created",
         cause: "an enrolment token was asked for",
-        details: { token_id: id, label: request.label, max_uses: request.maxUses },
+        details: {
+          token_id: id,
+          label: request.label,
+          max_uses: request.maxUses,
+          ...(request.labels.length === 0 ? {} : { labels: formatLabels(request.labels) }),
+        },
       });
       return tx.insertEnrollmentToken({ id, tokenSha256: hashToken(token), ...request });
     });
@@ -145,6 +162,16 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
       return token;
     });
   }
+}
+
+/** What whoever made the token says goes before what the machine says. */
+function joinLabels(own: Labels, given: Labels): Labels {
+  const labels = editLabels(own, { set: given, remove: [] });
+  if (labels.length <= MOST_LABELS) return labels;
+  throw new InvalidFieldError(
+    "labels",
+    `with the token's are ${labels.length} labels, and ${MOST_LABELS} are the most`,
+  );
 }
 
 /** The same words for an unknown, a removed and an outdated one. */

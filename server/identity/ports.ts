@@ -2,6 +2,7 @@ import type { NewAlert } from "../domain/alert.ts";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { EnrollmentToken } from "../domain/enrollment-token.ts";
 import type { HostId } from "../domain/ids.ts";
+import type { Labels } from "../domain/labels.ts";
 
 /** The durable side of identities. */
 export interface IdentityStore {
@@ -14,7 +15,7 @@ export interface IdentityStore {
 }
 
 export interface IdentityTransaction {
-  useEnrollmentToken(tokenSha256: Uint8Array): Promise<string | undefined>;
+  useEnrollmentToken(tokenSha256: Uint8Array): Promise<EnrollmentToken | undefined>;
   insertEnrollmentToken(token: {
     readonly id: string;
     readonly tokenSha256: Uint8Array;
@@ -22,6 +23,7 @@ export interface IdentityTransaction {
     readonly maxUses: number;
     readonly validForMs: number;
     readonly createdBy: string;
+    readonly labels: Labels;
   }): Promise<Date>;
   insertHost(host: {
     readonly id: HostId;
@@ -29,6 +31,7 @@ export interface IdentityTransaction {
     readonly os: string;
     readonly arch: string;
   }): Promise<void>;
+  replaceLabels(hostId: HostId, labels: Labels): Promise<void>;
   revokeEnrollmentToken(id: string): Promise<EnrollmentToken | undefined>;
   markIdentityDuplicated(hostId: HostId): Promise<void>;
   raiseAlert(alert: NewAlert): Promise<void>;

@@ -13,7 +13,7 @@ import {
   tallyHostsOf,
   type FleetUpdateCursor,
 } from "./fleet-updates.ts";
-import { countHosts, findHosts, listHosts, type HostCursor } from "./hosts.ts";
+import { countHosts, findHosts, listHosts } from "./hosts.ts";
 import { sumDeliveries } from "./deliveries.ts";
 import { countOpenJobs, findJob, findJobs, listJobs, type JobCursor } from "./jobs.ts";
 import { listReleases } from "./releases.ts";
@@ -23,7 +23,7 @@ import { listAdoption } from "./version-adoption.ts";
 /** Binds the questions that change nothing. */
 export function createApiReader(db: Kysely<Db>) {
   return {
-    listHosts: (query: { readonly after?: HostCursor; readonly limit: number }) => answered(listHosts(db, query)),
+    listHosts: (query: Parameters<typeof listHosts>[1]) => answered(listHosts(db, query)),
     findHosts: (ids: readonly HostId[]) => answered(findHosts(db, ids)),
     countHosts: () => answered(countHosts(db)),
     countOpenJobs: () => answered(countOpenJobs(db)),

@@ -1,6 +1,7 @@
 /** One-time tokens. Only their hashes are stored. */
 import { sql, type Kysely, type Selectable, type Transaction } from "kysely";
 import type { EnrollmentToken } from "../domain/enrollment-token.ts";
+import type { Labels } from "../domain/labels.ts";
 import { milliseconds } from "./intervals.ts";
 import type { Db, EnrollmentTokensTable } from "./schema.ts";
 
@@ -12,6 +13,7 @@ export interface NewEnrollmentToken {
   readonly maxUses: number;
   readonly validForMs: number;
   readonly createdBy: string;
+  readonly labels: Labels;
 }
 
 /** Stores a token and tells when it expires. */
@@ -27,6 +29,7 @@ export async function insertEnrollmentToken(
       label: token.label,
       max_uses: token.maxUses,
       created_by: token.createdBy,
+      labels: JSON.stringify(token.labels),
       expires_at: sql<Date>`clock_timestamp() + ${milliseconds(token.validForMs)}`,
     })
     .returning("expires_at")
@@ -47,8 +50,11 @@ export async function isUsableToken(db: Kysely<Db>, tokenSha256: Uint8Array): Pr
   return row !== undefined;
 }
 
-/** Uses a token once. Its id, or `undefined` when it is unknown, used up, expired or revoked. */
-export async function useEnrollmentToken(tx: Transaction<Db>, tokenSha256: Uint8Array): Promise<string | undefined> {
+/** Uses a token once. `undefined` when it is unknown, used up, expired or revoked. */
+export async function useEnrollmentToken(
+  tx: Transaction<Db>,
+  tokenSha256: Uint8Array,
+): Promise<EnrollmentToken | undefined> {
   const row = await tx
     .updateTable("enrollment_tokens")
     .set({ uses: sql<number>`uses + 1` })
@@ -56,9 +62,9 @@ export async function useEnrollmentToken(tx: Transaction<Db>, tokenSha256: Uint8
     .where("revoked_at", "is", null)
     .where("expires_at", ">", sql<Date>`clock_timestamp()`)
     .where(sql<boolean>`uses < max_uses`)
-    .returning("id")
+    .returningAll()
     .executeTakeFirst();
-  return row?.id;
+  return row && toToken(row);
 }
 
 /** Every token, newest first. */
@@ -93,5 +99,6 @@ function toToken(row: Selectable<EnrollmentTokensTable>): EnrollmentToken {
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
+    labels: row.labels,
   };
 }

@@ -1,6 +1,7 @@
 /** The store as fleet updates ask for it. */
 import { sql, type Kysely, type Transaction } from "kysely";
 import type { FleetHostState } from "../domain/fleet-update.ts";
+import type { Labels } from "../domain/labels.ts";
 import { AGENT_PACKAGE } from "../domain/host.ts";
 import type { FleetUpdateId, HostId, JobId } from "../domain/ids.ts";
 import { answered } from "./away.ts";
@@ -55,8 +56,8 @@ function bindTransaction(tx: Transaction<Db>, options: UpdateStoreOptions, chang
     isLeaseInForce: (epoch: bigint) => isLeaseInForce(tx, LEASE, options.replicaId, epoch, options.durations.leaseMs),
     findTargetVersion: () => holdTargetVersion(tx, AGENT_PACKAGE),
     findRunning: () => lockStartsAndFindRunning(tx),
-    chooseBehind: (toVersion: string) => chooseBehind(tx, toVersion),
-    chooseHosts: (ids: readonly HostId[]) => chooseHosts(tx, ids),
+    chooseBehind: (toVersion: string, labels: Labels) => chooseBehind(tx, toVersion, labels),
+    chooseHosts: (ids: readonly HostId[], labels: Labels) => chooseHosts(tx, ids, labels),
     listHosts: (id: FleetUpdateId) => listHostsOf(tx, id),
     insertFleetUpdate: (update: NewFleetUpdate) => insertFleetUpdate(tx, update),
     lockFleetUpdate: (id: FleetUpdateId) => lockFleetUpdate(tx, id),

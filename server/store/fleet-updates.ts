@@ -10,6 +10,7 @@ import {
   type Halt,
 } from "../domain/fleet-update.ts";
 import type { FleetUpdateId, HostId, JobId } from "../domain/ids.ts";
+import type { Labels } from "../domain/labels.ts";
 import type { Db, FleetUpdatesTable } from "./schema.ts";
 
 type Executor = Kysely<Db> | Transaction<Db>;
@@ -26,6 +27,7 @@ export interface NewFleetUpdate {
   readonly package: string;
   readonly toVersion: string;
   readonly policy: FleetUpdatePolicy;
+  readonly labels: Labels;
   readonly startedBy: string;
   readonly retryOf: FleetUpdateId | null;
   /** In their order. */
@@ -50,6 +52,7 @@ export async function insertFleetUpdate(tx: Transaction<Db>, update: NewFleetUpd
       offline: update.policy.offline,
       started_by: update.startedBy,
       retry_of: update.retryOf,
+      labels: JSON.stringify(update.labels),
     })
     .returningAll()
     .executeTakeFirstOrThrow();
@@ -264,6 +267,7 @@ function toFleetUpdate(row: Selectable<FleetUpdatesTable>): FleetUpdate {
     toVersion: row.to_version,
     state: row.state,
     policy: { maxInFlight: row.max_in_flight, maxFailures: row.max_failures, offline: row.offline },
+    labels: row.labels,
     halt: row.halted_host_id === null ? null : { hostId: row.halted_host_id, reason: row.halt_reason ?? "" },
     startedBy: row.started_by,
     retryOf: row.retry_of,

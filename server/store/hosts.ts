@@ -3,6 +3,8 @@ import { sql, type Kysely, type Transaction } from "kysely";
 import type { DispatchFacts } from "../domain/dispatch-check.ts";
 import { AGENT_PACKAGE, needsReinstall, platformOf, type Host, type HostCounts } from "../domain/host.ts";
 import type { HostId, JobId } from "../domain/ids.ts";
+import type { Labels } from "../domain/labels.ts";
+import { hasLabels, LABELS } from "./host-labels.ts";
 import { toJob } from "./job-rows.ts";
 import type { Db } from "./schema.ts";
 import { SEQUENCE_FLOOR } from "./sequence-floor.ts";
@@ -66,6 +68,7 @@ function hostQuery(db: Executor) {
     .selectAll("hosts")
     .select([
       IS_ONLINE.as("is_online"),
+      LABELS.as("labels"),
       TARGET.as("target_version"),
       TARGET_REVISION.as("target_revision"),
       QUARANTINED_PLATFORMS.as("quarantined_platforms"),
@@ -73,12 +76,12 @@ function hostQuery(db: Executor) {
     .where("hosts.removed_at", "is", null);
 }
 
-/** A page of hosts by hostname, then id. */
+/** A page of hosts that have all of these labels, by hostname, then id. */
 export async function listHosts(
   db: Executor,
-  query: { readonly after?: HostCursor; readonly limit: number },
+  query: { readonly after?: HostCursor; readonly labels?: Labels; readonly limit: number },
 ): Promise<readonly Host[]> {
-  let hosts = hostQuery(db);
+  let hosts = hostQuery(db).where(hasLabels(query.labels ?? []));
   if (query.after !== undefined) {
     hosts = hosts.where(sql<boolean>`(hosts.hostname, hosts.id) > (${query.after.hostname}, ${query.after.id}::uuid)`);
   }
@@ -117,6 +120,8 @@ async function withLatestJobs(db: Executor, rows: readonly HostRow[]): Promise<r
   return rows.map((row) => ({
     id: row.id,
     hostname: row.hostname,
+    displayName: row.display_name,
+    labels: row.labels,
     os: row.os,
     arch: row.arch,
     agentVersion: row.agent_version,

@@ -15,6 +15,8 @@ import {
   type NewEnrollmentToken,
 } from "./enrollment-tokens.ts";
 import { acceptGeneration, findCredentialGenerations, insertHost } from "./hosts.ts";
+import type { Labels } from "../domain/labels.ts";
+import { replaceLabels } from "./host-labels.ts";
 import type { Db } from "./schema.ts";
 import { markIdentityDuplicated } from "./sessions.ts";
 
@@ -43,6 +45,7 @@ function bindTransaction(tx: Transaction<Db>, changedAlerts: string[]) {
     insertEnrollmentToken: (token: NewEnrollmentToken) => insertEnrollmentToken(tx, token),
     revokeEnrollmentToken: (id: string) => revokeEnrollmentToken(tx, id),
     insertHost: (host: Parameters<typeof insertHost>[1]) => insertHost(tx, host),
+    replaceLabels: (hostId: HostId, labels: Labels) => replaceLabels(tx, hostId, labels),
     markIdentityDuplicated: (hostId: HostId) => markIdentityDuplicated(tx, hostId),
     raiseAlert: async (alert: NewAlert) => {
       changedAlerts.push(await raiseAlert(tx, alert));

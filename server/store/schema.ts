@@ -11,6 +11,7 @@ import type { FleetHostState, FleetUpdateState, OfflinePolicy } from "../domain/
 import type { ChannelId, FleetUpdateId, HostId, JobId, ReplicaId, SessionEpoch } from "../domain/ids.ts";
 import type { JobDetails } from "../domain/job-reason.ts";
 import type { JobStateName } from "../domain/job-state.ts";
+import type { Labels } from "../domain/labels.ts";
 import type { ChannelTarget, NotificationEvent } from "../domain/notification.ts";
 import type { AccountTables } from "./account-schema.ts";
 
@@ -36,6 +37,15 @@ export interface HostsTable {
   credential_rotated_at: Generated<Date>;
   sequence_floor: Generated<bigint>;
   keys_sequence: Generated<bigint>;
+  /** What people call it; empty for its hostname. */
+  display_name: Generated<string>;
+}
+
+/** What somebody says of a host: one value a key. */
+export interface HostLabelsTable {
+  host_id: HostId;
+  key: string;
+  value: string;
 }
 
 /** One row a host: the newest session, open or closed. */
@@ -76,6 +86,8 @@ export interface EnrollmentTokensTable {
   created_at: Generated<Date>;
   expires_at: Date;
   revoked_at: Date | null;
+  /** Of hosts that enrol with it. */
+  labels: Json<Labels>;
 }
 
 export interface ReleasesTable {
@@ -211,6 +223,8 @@ export interface FleetUpdatesTable {
   max_in_flight: number;
   max_failures: number;
   offline: OfflinePolicy;
+  /** What its hosts were chosen by. */
+  labels: Json<Labels>;
   halted_host_id: HostId | null;
   halt_reason: string | null;
   started_by: string;
@@ -292,6 +306,7 @@ export interface VersionAdoptionTable {
 /** Every table. */
 export interface Db extends AccountTables {
   hosts: HostsTable;
+  host_labels: HostLabelsTable;
   agent_sessions: AgentSessionsTable;
   replicas: ReplicasTable;
   shared_keys: SharedKeysTable;

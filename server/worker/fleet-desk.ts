@@ -1,15 +1,19 @@
 /** Where fleet updates are asked for and called off. */
+import { formatLabels } from "../../gen/labels.ts";
 import { InvalidFieldError, RefusedError } from "../domain/errors.ts";
 import type { Random } from "../domain/clock.ts";
 import type { FleetHost, FleetUpdate, FleetUpdatePolicy } from "../domain/fleet-update.ts";
 import { AGENT_PACKAGE } from "../domain/host.ts";
 import type { FleetUpdateId, HostId } from "../domain/ids.ts";
+import type { Labels } from "../domain/labels.ts";
 import type { ChosenHost, FleetChangeSink, FleetStore, FleetTransaction } from "./ports.ts";
 
 /** A fleet update that somebody asked for. */
 export interface FleetRequest {
   /** In this order; empty for every online host that is behind. */
   readonly hostIds: readonly HostId[];
+  /** Only hosts that have all of these. */
+  readonly labels: Labels;
   readonly retryOf: FleetUpdateId | null;
   readonly policy: FleetUpdatePolicy;
   readonly startedBy: string;
@@ -43,7 +47,7 @@ export class FleetDesk {
    * Writes a fleet update down; the loop carries it out.
    *
    * *Throws* RefusedError (fleet_update_running, no_target, no_hosts, fleet_update_unknown, host_unknown) and
-   * InvalidFieldError for a host named twice; then nothing was written.
+   * InvalidFieldError for a host that is named twice or lacks a label; then nothing was written.
    */
   async start(request: FleetRequest): Promise<PlacedFleetUpdate> {
     refuseRepeatedHosts(request.hostIds);
@@ -61,6 +65,7 @@ export class FleetDesk {
           package: AGENT_PACKAGE,
           toVersion,
           policy: request.policy,
+          labels: request.labels,
           startedBy: request.startedBy,
           retryOf: request.retryOf,
           hosts,
@@ -72,7 +77,13 @@ export class FleetDesk {
           action: "fleet.update_started",
           fleetUpdateId: update.id,
           cause: "a fleet update was asked for",
-          details: { to_version: toVersion, hosts: hosts.length, retry_of: request.retryOf, ...request.policy },
+          details: {
+            to_version: toVersion,
+            hosts: hosts.length,
+            ...(request.labels.length === 0 ? {} : { labels: formatLabels(request.labels) }),
+            retry_of: request.retryOf,
+            ...request.policy,
+          },
         });
         return { update, hosts: placedHosts };
       })
@@ -140,16 +151,33 @@ async function chooseHosts(
     if (former === undefined) throw unknownFleetUpdate(request.retryOf);
     const left = (await tx.listHosts(request.retryOf)).filter((host) => host.state !== "succeeded");
     const kept = request.hostIds.length === 0 ? left : left.filter((host) => request.hostIds.includes(host.hostId));
-    return tx.chooseHosts(kept.map((host) => host.hostId));
+    return tx.chooseHosts(
+      kept.map((host) => host.hostId),
+      request.labels,
+    );
   }
-  if (request.hostIds.length === 0) return tx.chooseBehind(toVersion);
-  const chosen = await tx.chooseHosts(request.hostIds);
-  const known = new Set(chosen.map((host) => host.hostId));
-  const missing = request.hostIds.find((hostId) => !known.has(hostId));
-  if (missing === undefined) return chosen;
+  if (request.hostIds.length === 0) return tx.chooseBehind(toVersion, request.labels);
+  const chosen = await tx.chooseHosts(request.hostIds, []);
+  const missing = findMissing(request.hostIds, chosen);
+  if (missing === undefined) {
+    if (request.labels.length > 0) await refuseOthers(tx, request);
+    return chosen;
+  }
   throw new RefusedError("host_unknown", `There is no host ${missing}, or it was removed. Nothing was sent.`, {
     host_id: missing,
   });
+}
+
+/** The record of a fleet update says that each of its hosts has its labels. */
+async function refuseOthers(tx: FleetTransaction, { hostIds, labels }: FleetRequest): Promise<void> {
+  const other = findMissing(hostIds, await tx.chooseHosts(hostIds, labels));
+  if (other === undefined) return;
+  throw new InvalidFieldError(`hostIds[${hostIds.indexOf(other)}]`, `names a host without ${formatLabels(labels)}`);
+}
+
+function findMissing(hostIds: readonly HostId[], chosen: readonly ChosenHost[]): HostId | undefined {
+  const known = new Set(chosen.map((host) => host.hostId));
+  return hostIds.find((hostId) => !known.has(hostId));
 }
 
 function refuseRepeatedHosts(hostIds: readonly HostId[]): void {
@@ -169,7 +197,9 @@ function alreadyRunning(running: FleetUpdate): RefusedError {
 }
 
 function noHosts(request: FleetRequest, toVersion: string): RefusedError {
-  const sentence = request.retryOf === null ? `No online host is behind ${toVersion}.` : "Every host of it succeeded.";
+  const which = request.labels.length === 0 ? "" : ` with ${formatLabels(request.labels)}`;
+  const sentence =
+    request.retryOf === null ? `No online host${which} is behind ${toVersion}.` : `Every host${which} of it succeeded.`;
   return new RefusedError("no_hosts", `${sentence} There is nothing to start.`);
 }
 

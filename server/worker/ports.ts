@@ -1,6 +1,7 @@
 /** What fleet updates ask of the rest of the server. */
 import type { FleetHost, FleetHostState, FleetUpdate, FleetUpdatePolicy, Halt } from "../domain/fleet-update.ts";
 import type { FleetUpdateId, HostId, JobId } from "../domain/ids.ts";
+import type { Labels } from "../domain/labels.ts";
 import type { Job } from "../domain/job.ts";
 import type { FleetSnapshot } from "../domain/plan-fleet-update.ts";
 import type { UpdateRequest, UpdateTransaction } from "../watcher/ports.ts";
@@ -28,16 +29,17 @@ export interface FleetTransaction extends UpdateTransaction {
   isLeaseInForce(epoch: bigint): Promise<boolean>;
   findTargetVersion(): Promise<string | undefined>;
   findRunning(): Promise<FleetUpdate | undefined>;
-  /** Online hosts that do not run this version, by hostname. */
-  chooseBehind(toVersion: string): Promise<readonly ChosenHost[]>;
-  /** These hosts in this order; those that are unknown or removed are left out. */
-  chooseHosts(ids: readonly HostId[]): Promise<readonly ChosenHost[]>;
+  /** Online hosts with all of these labels that do not run this version, by hostname. */
+  chooseBehind(toVersion: string, labels: Labels): Promise<readonly ChosenHost[]>;
+  /** These hosts in this order; those that are unknown, removed or without one of the labels are left out. */
+  chooseHosts(ids: readonly HostId[], labels: Labels): Promise<readonly ChosenHost[]>;
   listHosts(id: FleetUpdateId): Promise<readonly FleetHost[]>;
   insertFleetUpdate(update: {
     readonly id: FleetUpdateId;
     readonly package: string;
     readonly toVersion: string;
     readonly policy: FleetUpdatePolicy;
+    readonly labels: Labels;
     readonly startedBy: string;
     readonly retryOf: FleetUpdateId | null;
     readonly hosts: readonly ChosenHost[];

@@ -110,7 +110,14 @@ export class World {
     const retryOf = isRetry ? (this.#lastFleetId ?? null) : null;
     const hostIds = retryOf === null && this.#dice.chance(0.7) ? this.agents.map((agent) => agent.hostId) : [];
     this.#ask(async (server) => {
-      const request = { hostIds, retryOf, policy, startedBy: OPERATOR, validateOnly: this.#dice.chance(0.05) };
+      const request = {
+        hostIds,
+        labels: [],
+        retryOf,
+        policy,
+        startedBy: OPERATOR,
+        validateOnly: this.#dice.chance(0.05),
+      };
       const { update } = await server.rollout.start(request);
       if (!request.validateOnly) this.#lastFleetId = update.id;
     });

@@ -6,7 +6,7 @@
 import { fromJson, ScalarType, toBinary, type DescMessage, type JsonObject } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { Text } from "../../gen/rollcall/v1/options_pb.js";
-import { listFields, requestWith, type RequestField } from "./request-fields.ts";
+import { listFields, requestWith, validRequest, type RequestField } from "./request-fields.ts";
 
 /** The two ways in which a message is written. */
 export type Codec = "json" | "proto";
@@ -58,7 +58,7 @@ export const BAD_KINDS = {
   "holds more bytes or items than may be": ofEachField((target, write) => {
     const most = target.rule?.maxLength ?? 0;
     if (most === 0) return [];
-    if (target.field.fieldKind === "list") return [write("items", Array(most + 1).fill(ITEM))];
+    if (target.field.fieldKind === "list") return [write("items", Array(most + 1).fill(itemOf(target)))];
     return isBytes(target) ? [write("bytes", Buffer.alloc(most + 1).toString("base64"))] : [];
   }),
   "holds a value of another type": ofEachField((target, write, codec) =>
@@ -96,6 +96,11 @@ export const BAD_KINDS = {
 } satisfies Readonly<Record<string, BadKind>>;
 
 const ITEM = "00000000-0000-4000-8000-0000000000aa";
+
+function itemOf({ field }: RequestField): unknown {
+  return field.message === undefined ? ITEM : validRequest(field.message);
+}
+
 const NOT_UTF8 = Buffer.from([0xc3, 0x28, 0xff]);
 
 const BAD_TEXTS: Readonly<Record<Text, string>> = {
@@ -137,7 +142,10 @@ function writeRecord(
   const [outermost] = target.steps;
   if (outermost === undefined) throw new Error("name a field");
   const schema = outermost.parent;
-  const before = toBinary(schema, fromJson(schema, requestWith(schema, target.steps, undefined)));
+  // The record is a list's first item, so nothing of the list comes before it.
+  const list = target.steps.findIndex(({ fieldKind }) => fieldKind === "list");
+  const without = list === -1 ? target.steps : target.steps.slice(0, list + 1);
+  const before = toBinary(schema, fromJson(schema, requestWith(schema, without, undefined)));
   let record = value(new BinaryWriter().tag(target.field.number, wireType)).finish();
   for (const step of target.steps.slice(0, -1).toReversed())
     record = new BinaryWriter().tag(step.number, WireType.LengthDelimited).bytes(record).finish();

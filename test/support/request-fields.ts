@@ -26,11 +26,19 @@ export interface RequestField {
 export function listFields(schema: DescMessage, above: readonly DescField[] = []): readonly RequestField[] {
   return schema.fields.flatMap((field): readonly RequestField[] => {
     const steps = [...above, field];
-    const path = steps.map(({ jsonName }) => jsonName).join(".");
+    const path = pathOf(steps);
     const rule = hasOption(field, ruleOption) ? getOption(field, ruleOption) : undefined;
-    const below = field.fieldKind === "message" ? listFields(field.message, steps) : [];
+    const below = field.message !== undefined && field.fieldKind !== "map" ? listFields(field.message, steps) : [];
     return [{ field, steps, path, rule }, ...below];
   });
+}
+
+/** As errors name a field. What is in a list is in its first item. */
+function pathOf(steps: readonly DescField[]): string {
+  const names = steps.map(({ jsonName, fieldKind }, index) =>
+    fieldKind === "list" && index < steps.length - 1 ? `${jsonName}[0]` : jsonName,
+  );
+  return names.join(".");
 }
 
 /** A request that every rule accepts, in which the field of `steps` holds `value`; `undefined` takes it away. */
@@ -39,7 +47,8 @@ export function requestWith(schema: DescMessage, steps: readonly DescField[], va
   if (field === undefined) throw new Error("name a field");
   const request: Record<string, unknown> = { ...validRequest(schema, field.oneof === undefined ? undefined : field) };
   if (below.length > 0 && field.message !== undefined) {
-    request[field.jsonName] = requestWith(field.message, below, value);
+    const within = requestWith(field.message, below, value);
+    request[field.jsonName] = field.fieldKind === "list" ? [within] : within;
   } else if (value === undefined) {
     delete request[field.jsonName];
   } else {
@@ -49,7 +58,7 @@ export function requestWith(schema: DescMessage, steps: readonly DescField[], va
 }
 
 /** What is required and no more; `chosen` is the member of a oneof that is set. */
-function validRequest(schema: DescMessage, chosen?: DescField): JsonObject {
+export function validRequest(schema: DescMessage, chosen?: DescField): JsonObject {
   const request: JsonObject = {};
   for (const field of schema.fields) {
     if (field === chosen && field.message !== undefined) request[field.jsonName] = validRequest(field.message);

@@ -6,7 +6,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { JobDetails, JobReason, PackageVersion } from "./model_pb.js";
+import type { JobDetails, JobReason, Label, PackageVersion } from "./model_pb.js";
 
 /**
  * Describes the file rollcall/v1/agent.proto.
@@ -36,6 +36,13 @@ export declare type EnrollRequest = Message<"rollcall.v1.EnrollRequest"> & {
    * @generated from field: string arch = 4;
    */
   arch: string;
+
+  /**
+   * What the machine says of itself. The token's labels come before these.
+   *
+   * @generated from field: repeated rollcall.v1.Label labels = 5;
+   */
+  labels: Label[];
 };
 
 /**

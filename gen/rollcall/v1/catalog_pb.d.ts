@@ -7,6 +7,7 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Label } from "./model_pb.js";
 
 /**
  * Describes the file rollcall/v1/catalog.proto.
@@ -178,6 +179,13 @@ export declare type EnrollmentToken = Message<"rollcall.v1.EnrollmentToken"> & {
    * @generated from field: google.protobuf.Timestamp revoked_at = 8;
    */
   revokedAt?: Timestamp | undefined;
+
+  /**
+   * What hosts that enrol with it are labelled with. By key.
+   *
+   * @generated from field: repeated rollcall.v1.Label labels = 9;
+   */
+  labels: Label[];
 };
 
 /**
@@ -610,6 +618,13 @@ export declare type CreateEnrollmentTokenRequest = Message<"rollcall.v1.CreateEn
    * @generated from field: uint32 max_uses = 3;
    */
   maxUses: number;
+
+  /**
+   * What hosts that enrol with it are labelled with.
+   *
+   * @generated from field: repeated rollcall.v1.Label labels = 4;
+   */
+  labels: Label[];
 };
 
 /**

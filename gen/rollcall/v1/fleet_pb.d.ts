@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Host, HostCounts, Job } from "./model_pb.js";
+import type { Host, HostCounts, Job, Label } from "./model_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { CancelFleetUpdateRequestSchema, CancelFleetUpdateResponseSchema, FleetUpdate, GetFleetUpdateRequestSchema, GetFleetUpdateResponseSchema, ListFleetUpdatesRequestSchema, ListFleetUpdatesResponseSchema, StartFleetUpdateRequestSchema, StartFleetUpdateResponseSchema } from "./rollout_pb.js";
 import type { AcknowledgeAlertRequestSchema, AcknowledgeAlertResponseSchema, Alert, ListAlertsRequestSchema, ListAlertsResponseSchema, ListAuditEventsRequestSchema, ListAuditEventsResponseSchema } from "./attention_pb.js";
@@ -64,6 +64,13 @@ export declare type ListHostsRequest = Message<"rollcall.v1.ListHostsRequest"> &
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
+
+  /**
+   * Only hosts that have all of these.
+   *
+   * @generated from field: repeated rollcall.v1.Label labels = 3;
+   */
+  labels: Label[];
 };
 
 /**
@@ -438,6 +445,59 @@ export declare type CaughtUp = Message<"rollcall.v1.CaughtUp"> & {
 export declare const CaughtUpSchema: GenMessage<CaughtUp>;
 
 /**
+ * @generated from message rollcall.v1.EditHostRequest
+ */
+export declare type EditHostRequest = Message<"rollcall.v1.EditHostRequest"> & {
+  /**
+   * @generated from field: string host_id = 1;
+   */
+  hostId: string;
+
+  /**
+   * Empty to go by the hostname again; unset to leave it. Neither begins nor ends with a space.
+   *
+   * @generated from field: optional string display_name = 2;
+   */
+  displayName?: string | undefined;
+
+  /**
+   * Added, or given another value.
+   *
+   * @generated from field: repeated rollcall.v1.Label set_labels = 3;
+   */
+  setLabels: Label[];
+
+  /**
+   * Keys of labels to take away; one that is not there is no error. Taken away before others are set.
+   *
+   * @generated from field: repeated string remove_labels = 4;
+   */
+  removeLabels: string[];
+};
+
+/**
+ * Describes the message rollcall.v1.EditHostRequest.
+ * Use `create(EditHostRequestSchema)` to create a new message.
+ */
+export declare const EditHostRequestSchema: GenMessage<EditHostRequest>;
+
+/**
+ * @generated from message rollcall.v1.EditHostResponse
+ */
+export declare type EditHostResponse = Message<"rollcall.v1.EditHostResponse"> & {
+  /**
+   * @generated from field: rollcall.v1.Host host = 1;
+   */
+  host?: Host | undefined;
+};
+
+/**
+ * Describes the message rollcall.v1.EditHostResponse.
+ * Use `create(EditHostResponseSchema)` to create a new message.
+ */
+export declare const EditHostResponseSchema: GenMessage<EditHostResponse>;
+
+/**
  * @generated from message rollcall.v1.RemoveHostRequest
  */
 export declare type RemoveHostRequest = Message<"rollcall.v1.RemoveHostRequest"> & {
@@ -569,6 +629,16 @@ export declare const FleetService: GenService<{
     methodKind: "unary";
     input: typeof RevokeEnrollmentTokenRequestSchema;
     output: typeof RevokeEnrollmentTokenResponseSchema;
+  },
+  /**
+   * Names and labels a host. What is not asked for stays.
+   *
+   * @generated from rpc rollcall.v1.FleetService.EditHost
+   */
+  editHost: {
+    methodKind: "unary";
+    input: typeof EditHostRequestSchema;
+    output: typeof EditHostResponseSchema;
   },
   /**
    * Revokes the host's credential and ends its stream. The agent stays installed.

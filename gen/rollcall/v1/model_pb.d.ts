@@ -37,6 +37,29 @@ export declare type PackageVersion = Message<"rollcall.v1.PackageVersion"> & {
 export declare const PackageVersionSchema: GenMessage<PackageVersion>;
 
 /**
+ * What somebody says of a host, as in `site=lisbon`. A host has one value a key, and 32 labels at most.
+ *
+ * @generated from message rollcall.v1.Label
+ */
+export declare type Label = Message<"rollcall.v1.Label"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message rollcall.v1.Label.
+ * Use `create(LabelSchema)` to create a new message.
+ */
+export declare const LabelSchema: GenMessage<Label>;
+
+/**
  * The facts behind a reason. Only those that the reason speaks of are set.
  *
  * @generated from message rollcall.v1.JobDetails
@@ -389,6 +412,20 @@ export declare type Host = Message<"rollcall.v1.Host"> & {
    * @generated from field: bool target_quarantined = 19;
    */
   targetQuarantined: boolean;
+
+  /**
+   * What people call it; empty for its hostname.
+   *
+   * @generated from field: string display_name = 20;
+   */
+  displayName: string;
+
+  /**
+   * By key.
+   *
+   * @generated from field: repeated rollcall.v1.Label labels = 21;
+   */
+  labels: Label[];
 };
 
 /**

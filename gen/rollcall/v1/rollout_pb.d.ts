@@ -7,6 +7,7 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Label } from "./model_pb.js";
 
 /**
  * Describes the file rollcall/v1/rollout.proto.
@@ -131,6 +132,13 @@ export declare type FleetUpdate = Message<"rollcall.v1.FleetUpdate"> & {
    * @generated from field: uint64 bytes_saved = 15;
    */
   bytesSaved: bigint;
+
+  /**
+   * What its hosts were chosen by: each had all of these at the start. By key.
+   *
+   * @generated from field: repeated rollcall.v1.Label labels = 16;
+   */
+  labels: Label[];
 };
 
 /**
@@ -266,6 +274,13 @@ export declare type StartFleetUpdateRequest = Message<"rollcall.v1.StartFleetUpd
    * @generated from field: bool validate_only = 4;
    */
   validateOnly: boolean;
+
+  /**
+   * Only hosts that have all of these. A host among host_ids that lacks one is refused.
+   *
+   * @generated from field: repeated rollcall.v1.Label labels = 5;
+   */
+  labels: Label[];
 };
 
 /**

@@ -11,6 +11,7 @@ import * as replicaLeases from "./0009-replica-leases.ts";
 import * as fleetUpdateTurns from "./0010-fleet-update-turns.ts";
 import * as notifications from "./0011-notifications.ts";
 import * as sharedKeys from "./0012-shared-keys.ts";
+import * as hostLabels from "./0013-host-labels.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -26,4 +27,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0010-fleet-update-turns": fleetUpdateTurns,
   "0011-notifications": notifications,
   "0012-shared-keys": sharedKeys,
+  "0013-host-labels": hostLabels,
 };
