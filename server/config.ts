@@ -88,10 +88,31 @@ const SETTINGS = [
   "fault-point",
 ] as const;
 
+/** The flags of all settings, for `parseArgs`. */
+export const SETTING_FLAGS: Readonly<Record<Setting, { readonly type: "string" }>> = Object.fromEntries(
+  SETTINGS.map((setting) => [setting, { type: "string" }]),
+) as Record<Setting, { type: "string" }>;
+
+/** Settings that say where something is on one machine, or what this process is. */
+const SETTINGS_OF_A_PLACE: ReadonlySet<Setting> = new Set(["data-dir", "database-url", "version", "fault-point"]);
+
+/** The settings that were given, by their variables, without those of a place. None holds a secret. */
+export function givenSettings(
+  flags: Readonly<Partial<Record<Setting, string>>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> {
+  const given = SETTINGS.filter((setting) => !SETTINGS_OF_A_PLACE.has(setting)).map((setting) => [
+    variableOf(setting),
+    (flags[setting] ?? environment[variableOf(setting)]) || undefined,
+  ]);
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined)) as Record<string, string>;
+}
+
 /** No flag of the same name: every user of a machine can read the arguments of its processes. */
 const ADMIN_PASSWORD_VARIABLE = "ROLLCALL_ADMIN_PASSWORD";
 
-type Setting = (typeof SETTINGS)[number];
+/** The name of a setting, as its flag has it. */
+export type Setting = (typeof SETTINGS)[number];
 
 /** The environment variable of a setting. */
 function variableOf(setting: Setting): string {
@@ -178,8 +199,7 @@ function splitList(text: string | undefined): readonly string[] {
 
 function parseFlags(argv: readonly string[]): Partial<Record<Setting, string>> {
   try {
-    const options = Object.fromEntries(SETTINGS.map((setting) => [setting, { type: "string" as const }]));
-    return parseArgs({ args: [...argv], options, strict: true }).values as Partial<Record<Setting, string>>;
+    return parseArgs({ args: [...argv], options: SETTING_FLAGS, strict: true }).values;
   } catch (error) {
     throw new ConfigError(error instanceof Error ? error.message : String(error));
   }

@@ -9,7 +9,7 @@ import { startCluster } from "./store/embedded/cluster.ts";
 import { migrate } from "./store/migrate.ts";
 import { migrations } from "./store/migrations/all.ts";
 import { createNoticeChannel } from "./store/notice-channel.ts";
-import { openDatabase, type DatabaseConnection } from "./store/open-database.ts";
+import { openDatabase, SERVER_APPLICATION, type DatabaseConnection } from "./store/open-database.ts";
 import type { Db } from "./store/schema.ts";
 
 const POOL_SIZE = 10;
@@ -85,7 +85,7 @@ function openPools(
   const open = (poolSize: number, meter: PoolMeter): Kysely<Db> =>
     openDatabase({
       connection,
-      applicationName: "rollcall",
+      applicationName: SERVER_APPLICATION,
       poolSize,
       meter,
       onConnectionLost: (error) => log("warn", "database connection lost", { error: error.message }),

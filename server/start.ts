@@ -1,5 +1,4 @@
 /** Puts the server together. The one place that knows every concrete part. */
-import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { createAccountParts } from "./account-parts.ts";
@@ -10,6 +9,7 @@ import { loadDashboard } from "./api/dashboard.ts";
 import { createWebHandler, UPLOAD_PATHS, WEB_SERVICES } from "./api/web-handler.ts";
 import { listenForWeb } from "./api/web-listener.ts";
 import { AuditSealer } from "./audit/audit-sealer.ts";
+import { prepareDataFolder } from "./backup/restored-folder.ts";
 import { systemClock as clock, systemRandom as random } from "./clock-system.ts";
 import { agentAddresses, certificateNames, isWebTls, webHostnames, type Config } from "./config.ts";
 import { openConfiguredDatabase } from "./database.ts";
@@ -90,7 +90,7 @@ export interface ServerOptions {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { config, version, log, signal, durations = DEFAULT_DURATIONS, limits = {} } = options;
   await using parts = new AsyncDisposableStack();
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  await prepareDataFolder(config.dataDir);
   const adminToken = await loadAdminToken(join(config.dataDir, "admin-token"), random, (path, text) =>
     writeDurably(path, text, 0o600),
   );

@@ -34,6 +34,7 @@ const WORDS: Readonly<Record<string, string>> = {
   "release.keys_changed": "Key set changed",
   "release.quarantined": "Build quarantined",
   "release.quarantine_lifted": "Quarantine lifted",
+  "server.restored": "Backup restored",
   "notification_channel.created": "Notification channel added",
   "notification_channel.changed": "Notification channel changed",
   "notification_channel.removed": "Notification channel removed",
@@ -48,6 +49,7 @@ export const AUDIT_GROUPS: readonly (readonly [prefix: string, label: string])[]
   ["user.", "Users"],
   ["token.", "Tokens"],
   ["session.", "Sessions"],
+  ["server.", "Server"],
   ["notification_channel.", "Notification channels"],
 ];
 

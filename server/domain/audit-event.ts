@@ -34,6 +34,7 @@ export type AuditAction =
   | "release.target_changed"
   | "release.quarantined"
   | "release.quarantine_lifted"
+  | "server.restored"
   | "notification_channel.created"
   | "notification_channel.changed"
   | "notification_channel.removed";

@@ -36,7 +36,7 @@ export async function migrate(
   db: Kysely<Db>,
   migrations: Readonly<Record<string, Migration>>,
 ): Promise<readonly string[]> {
-  const unknown = (await appliedMigrations(db)).filter((name) => !Object.hasOwn(migrations, name));
+  const unknown = (await listMigrations(db)).filter((name) => !Object.hasOwn(migrations, name));
   if (unknown.length > 0) throw new SchemaTooNewError(unknown);
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
   const { error, results = [] } = await migrator.migrateToLatest();
@@ -47,8 +47,9 @@ export async function migrate(
   return results.map(({ migrationName }) => migrationName);
 }
 
-async function appliedMigrations(db: Kysely<Db>): Promise<readonly string[]> {
-  const { rows: tables } = await sql`select 1 where to_regclass('kysely_migration') is not null`.execute(db);
+/** Names of the migrations that a database has, in order; empty for one that was never migrated. */
+export async function listMigrations(db: Kysely<Db>): Promise<readonly string[]> {
+  const { rows: tables } = await sql`select where to_regclass('kysely_migration') is not null`.execute(db);
   if (tables.length === 0) return [];
   const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db);
   return rows.map(({ name }) => name);

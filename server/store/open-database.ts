@@ -8,6 +8,9 @@ import pg from "pg";
 import type { PoolMeter } from "../metrics/ports.ts";
 import type { Db } from "./schema.ts";
 
+/** By this name a server's connections are known to whoever looks at the database from outside. */
+export const SERVER_APPLICATION = "rollcall";
+
 /** Where the database is. */
 export type DatabaseConnection =
   | { readonly kind: "socket"; readonly socketDir: string; readonly user: string; readonly database: string }

@@ -29,7 +29,7 @@ export async function initialiseCluster(home: ClusterHome, binaries: Binaries, o
   if (version === binaries.major) return;
   throw new ClusterError(
     `The database in ${home.path} was made by PostgreSQL ${version}, and this server brings ${binaries.major}. ` +
-      "Nothing was changed. Start the server version that made it, dump the database and load it into a new one.",
+      "Nothing was changed. Take a backup with the server version that made it, and restore it with this one.",
   );
 }
 
