@@ -7,7 +7,7 @@ export interface LabelWords {
 }
 
 /** As in `site=lisbon`. */
-function formatLabel({ key, value }: LabelWords): string {
+export function formatLabel({ key, value }: LabelWords): string {
   return `${key}=${value}`;
 }
 

@@ -8,6 +8,7 @@ const view: HostQuery = {
   status: ["offline"],
   platforms: ["linux-x64"],
   versions: ["1.9.0", "2.0.0"],
+  labels: ["site=lisbon"],
   sort: "version",
   isDescending: true,
 };
@@ -21,6 +22,7 @@ test("every choice of a view is one filter, and the view of every host has none"
     "linux-x64",
     "1.9.0",
     "2.0.0",
+    "site=lisbon",
   ]);
   expect(activeFilters(EVERY_HOST)).toEqual([]);
 });

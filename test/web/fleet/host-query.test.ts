@@ -22,6 +22,10 @@ const anyQuery: fc.Arbitrary<HostQuery> = fc.record({
   status: fc.subarray([...STATUS_FILTERS]),
   platforms: fc.uniqueArray(word, { maxLength: 3 }),
   versions: fc.uniqueArray(word, { maxLength: 3 }),
+  labels: fc.uniqueArray(
+    fc.tuple(word, word).map(([key, value]) => `${key}=${value}`),
+    { maxLength: 3 },
+  ),
   sort: fc.constantFrom(...SORT_KEYS),
   isDescending: fc.boolean(),
 });
@@ -70,6 +74,34 @@ test("filters of one kind add up, those of different kinds narrow", () => {
 test("a search takes words of the name in any order, and the beginning of an id", () => {
   expect(shown({ search: "02 DB" })).toEqual(["db-02"]);
   expect(shown({ search: hosts[3]?.id.slice(0, 12) ?? "" })).toEqual(["web-01"]);
+});
+
+test("labels stand in the address as they are written, and a host has all that are asked for", () => {
+  const labelled = { ...EVERY_HOST, labels: ["site=lisbon", "role=web"] };
+  expect(writeHostQuery(labelled)).toBe("?label=site=lisbon,role=web");
+  expect(readHostQuery(new URLSearchParams("label=site=lisbon,nothing,role=web"))).toEqual(labelled);
+  const some = [
+    host("a", { labels: [{ key: "site", value: "lisbon" }] }),
+    host("b", {
+      labels: [
+        { key: "role", value: "web" },
+        { key: "site", value: "lisbon" },
+      ],
+    }),
+    host("c", {
+      labels: [
+        { key: "role", value: "web" },
+        { key: "site", value: "porto" },
+      ],
+    }),
+  ];
+  expect(selectHosts(some, labelled).map(({ hostname }) => hostname)).toEqual(["b"]);
+});
+
+test("a search finds a host by the name it was given, and still by its hostname", () => {
+  const named = [host("ip-10-0-0-7", { displayName: "Front door" })];
+  for (const search of ["front", "10-0"]) expect(selectHosts(named, { ...EVERY_HOST, search })).toEqual(named);
+  expect(selectHosts(named, { ...EVERY_HOST, search: "back" })).toEqual([]);
 });
 
 test("versions are in the order of their numbers, and equal ones stay by name either way", () => {

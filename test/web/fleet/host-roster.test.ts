@@ -13,6 +13,11 @@ const anyHost: fc.Arbitrary<Host> = fc
     hostname: fc.constantFrom("web-1", "web-2", "web-10", "db-1", "db-01"),
     platform: fc.constantFrom("linux-x64", "linux-arm64"),
     agentVersion: fc.constantFrom("", "1.9.0", "1.10.0", "2.0.0"),
+    displayName: fc.constantFrom("", "Front door"),
+    labels: fc.subarray([
+      { key: "role", value: "web" },
+      { key: "site", value: "lisbon" },
+    ]),
     updateAvailable: fc.boolean(),
     status: fc.constantFrom(HostStatus.ONLINE, HostStatus.OFFLINE),
     jobState: fc.constantFrom(undefined, JobState.DOWNLOADING, JobState.FAILED, JobState.SUCCEEDED),
@@ -69,6 +74,7 @@ test("each count of a filter is the number of rows that it shows", () => {
       });
       for (const [name, count] of tally.platforms) expect(count).toBe(shown({ platforms: [name] }));
       for (const [name, count] of tally.versions) expect(count).toBe(shown({ versions: [name] }));
+      for (const [name, count] of tally.labels) expect(count).toBe(shown({ labels: [name] }));
     }),
   );
 });

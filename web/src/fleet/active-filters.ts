@@ -16,7 +16,7 @@ const FILTER_WORDS = {
   offline: "Offline",
 } as const;
 
-type Choices = "updates" | "status" | "platforms" | "versions";
+type Choices = "updates" | "status" | "platforms" | "versions" | "labels";
 
 /** In the order in which the page offers them; the search first. */
 export function activeFilters(view: HostQuery): readonly ActiveFilter[] {
@@ -31,6 +31,7 @@ export function activeFilters(view: HostQuery): readonly ActiveFilter[] {
     ...listed("status", (word) => FILTER_WORDS[word]),
     ...listed("platforms", (word) => word),
     ...listed("versions", (word) => word),
+    ...listed("labels", (word) => word),
   ];
 }
 

@@ -2,6 +2,8 @@
  * Which hosts are shown, and in which order: read from the address, so that a view can
  * be sent to somebody, kept as a bookmark, and gone back to.
  */
+import { formatLabel, splitLabel } from "../../../gen/labels.ts";
+import { nameOf } from "../../../gen/words/host-name.ts";
 import { HostStatus, type Host } from "../../../gen/rollcall/v1/model_pb.js";
 import { isFailure, isOpen } from "../../../gen/words/job-words.ts";
 import { toMs } from "../../../gen/words/times.ts";
@@ -21,6 +23,8 @@ export interface HostQuery {
   readonly status: readonly StatusFilter[];
   readonly platforms: readonly string[];
   readonly versions: readonly string[];
+  /** As in `site=lisbon`; a host has all of them. */
+  readonly labels: readonly string[];
   readonly sort: SortKey;
   readonly isDescending: boolean;
 }
@@ -32,6 +36,7 @@ export const EVERY_HOST: HostQuery = {
   status: [],
   platforms: [],
   versions: [],
+  labels: [],
   sort: "name",
   isDescending: false,
 };
@@ -46,6 +51,7 @@ export function readHostQuery(query: URLSearchParams): HostQuery {
     status: listOf(query, "status", STATUS_FILTERS),
     platforms: wordsOf(query, "platform"),
     versions: wordsOf(query, "version"),
+    labels: wordsOf(query, "label").filter((label) => splitLabel(label) !== undefined),
     sort: key ?? "name",
     isDescending: key !== undefined && sort.startsWith("-"),
   };
@@ -61,10 +67,11 @@ export function writeHostQuery(view: HostQuery): string {
   put("status", view.status);
   put("platform", view.platforms);
   put("version", view.versions);
+  put("label", view.labels);
   if (view.search !== "") query.set("q", view.search);
   const sort = `${view.isDescending ? "-" : ""}${view.sort}`;
   if (sort !== "name") query.set("sort", sort);
-  const text = query.toString().replaceAll("%2C", ",");
+  const text = query.toString().replaceAll("%2C", ",").replaceAll("%3D", "=");
   return text === "" ? "" : `?${text}`;
 }
 
@@ -80,7 +87,8 @@ function wordsOf(query: URLSearchParams, name: string): readonly string[] {
 /** True when a view shows less than every host. */
 export function isFiltered(view: HostQuery): boolean {
   return (
-    view.search !== "" || [view.updates, view.status, view.platforms, view.versions].some((list) => list.length > 0)
+    view.search !== "" ||
+    [view.updates, view.status, view.platforms, view.versions, view.labels].some((list) => list.length > 0)
   );
 }
 
@@ -106,9 +114,21 @@ export function selectHosts(ordered: readonly Host[], view: HostQuery): readonly
       (view.status.length === 0 || view.status.includes(host.status === HostStatus.ONLINE ? "online" : "offline")) &&
       (view.platforms.length === 0 || view.platforms.includes(host.platform)) &&
       (view.versions.length === 0 || view.versions.includes(host.agentVersion)) &&
-      words.every((word) => host.hostname.toLowerCase().includes(word) || host.id.startsWith(word)),
+      hasLabels(host, view.labels) &&
+      words.every((word) => isCalled(host, word)),
   );
   return sortHosts(found, view);
+}
+
+/** Whether a host has all of these, as in `site=lisbon`. */
+export function hasLabels(host: Host, labels: readonly string[]): boolean {
+  return labels.every((wanted) => host.labels.some((label) => formatLabel(label) === wanted));
+}
+
+function isCalled(host: Host, word: string): boolean {
+  return (
+    host.hostname.toLowerCase().includes(word) || nameOf(host).toLowerCase().includes(word) || host.id.startsWith(word)
+  );
 }
 
 /** What the rows of a column are ordered by: one number a host. Words are compared once for each that there is, not for each host. */

@@ -3,6 +3,7 @@
  * never changes afterwards: a host that changed costs one place in a copy of the order,
  * and only one that came, went or was renamed costs a sort.
  */
+import { nameOf } from "../../../gen/words/host-name.ts";
 import type { Host } from "../../../gen/rollcall/v1/model_pb.js";
 import { EMPTY_TALLY, TallyKeeper, type HostTally } from "./host-tally.ts";
 
@@ -12,7 +13,7 @@ export type HostsById = Pick<ReadonlyMap<string, Host>, "get" | "has" | "keys">;
 /** An unchanging picture of all hosts. */
 export interface RosterPicture {
   readonly hosts: HostsById;
-  /** By hostname, then id. */
+  /** By name, then id. */
   readonly ordered: readonly Host[];
   readonly tally: HostTally;
 }
@@ -34,7 +35,7 @@ export class HostRoster {
     const known = this.#hosts.get(host.id);
     this.#hosts.set(host.id, host);
     this.#tally.replace(known, host);
-    if (known?.hostname === host.hostname) this.#touched.add(host.id);
+    if (known !== undefined && nameOf(known) === nameOf(host)) this.#touched.add(host.id);
     else this.#isOrderStale = true;
   }
 
@@ -69,11 +70,11 @@ export class HostRoster {
   }
 }
 
-/** By hostname as people read numbers in it, then id. */
+/** By name as people read numbers in it, then id. */
 const byName = new Intl.Collator("en", { numeric: true });
 
 function compareHosts(a: Host, b: Host): number {
-  return byName.compare(a.hostname, b.hostname) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+  return byName.compare(nameOf(a), nameOf(b)) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
 /** Finds the hosts of one order. A copy of all of them by id would cost more than everything else. */

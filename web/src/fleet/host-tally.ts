@@ -2,6 +2,7 @@
  * How many hosts each choice of a filter would show. Kept up as hosts come, change and
  * go, so that a change costs what one host costs, however large the fleet.
  */
+import { formatLabel } from "../../../gen/labels.ts";
 import { HostStatus, type Host } from "../../../gen/rollcall/v1/model_pb.js";
 import { isFailing } from "./host-query.ts";
 
@@ -15,6 +16,8 @@ export interface HostTally {
   /** By name, the most frequent first. */
   readonly platforms: readonly (readonly [name: string, hosts: number])[];
   readonly versions: readonly (readonly [name: string, hosts: number])[];
+  /** As in `site=lisbon`. */
+  readonly labels: readonly (readonly [name: string, hosts: number])[];
 }
 
 /** What counts of one host. */
@@ -22,6 +25,7 @@ interface Traits {
   readonly platform: string;
   /** Empty while none was reported. */
   readonly version: string;
+  readonly labels: Host["labels"];
   readonly isBehind: boolean;
   readonly isOffline: boolean;
   readonly isFailing: boolean;
@@ -37,11 +41,13 @@ export const EMPTY_TALLY: HostTally = {
   failing: 0,
   platforms: [],
   versions: [],
+  labels: [],
 };
 
 export class TallyKeeper {
   readonly #platforms = new Map<string, number>();
   readonly #versions = new Map<string, number>();
+  readonly #labels = new Map<string, number>();
   #behind = 0;
   #offline = 0;
   #behindOffline = 0;
@@ -67,13 +73,15 @@ export class TallyKeeper {
       failing: this.#failing,
       platforms: byCount(this.#platforms),
       versions: byCount(this.#versions),
+      labels: byCount(this.#labels),
     };
     return this.#read;
   }
 
-  #count({ platform, version, isBehind, isOffline, isFailing: isFailed }: Traits, step: 1 | -1): void {
+  #count({ platform, version, labels, isBehind, isOffline, isFailing: isFailed }: Traits, step: 1 | -1): void {
     addTo(this.#platforms, platform, step);
     if (version !== "") addTo(this.#versions, version, step);
+    for (const label of labels) addTo(this.#labels, formatLabel(label), step);
     if (isBehind) this.#behind += step;
     if (isOffline) this.#offline += step;
     if (isBehind && isOffline) this.#behindOffline += step;
@@ -87,6 +95,7 @@ function traitsOf(host: Host | undefined): Traits | undefined {
     : {
         platform: host.platform,
         version: host.agentVersion,
+        labels: host.labels,
         isBehind: host.updateAvailable,
         isOffline: host.status === HostStatus.OFFLINE,
         isFailing: isFailing(host),
@@ -97,6 +106,8 @@ function areAlike(a: Traits, b: Traits): boolean {
   return (
     a.platform === b.platform &&
     a.version === b.version &&
+    a.labels.length === b.labels.length &&
+    a.labels.every(({ key, value }, index) => key === b.labels[index]?.key && value === b.labels[index]?.value) &&
     a.isBehind === b.isBehind &&
     a.isOffline === b.isOffline &&
     a.isFailing === b.isFailing
