@@ -1,13 +1,8 @@
 /** `release -- import`: brings a built and signed release to a server, which checks all of it before it keeps any. */
-import { open } from "node:fs/promises";
-import { join } from "node:path";
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Client } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { decodeManifest } from "../../gen/manifest.ts";
-import type { ImportReleaseRequestSchema } from "../../gen/rollcall/v1/catalog_pb.js";
+import { readReleaseFolder, UnreadableReleaseError, uploadRelease } from "../../gen/release-upload.ts";
 import { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
-import type { Manifest, ManifestArtifact } from "../../gen/rollcall/v1/release_pb.js";
 import { OperatorError } from "../operator-error.ts";
 import { readInput } from "./read-input.ts";
 import { readVerbArguments } from "./verb-arguments.ts";
@@ -15,11 +10,7 @@ import type { Workbench } from "./workbench.ts";
 
 const DEFAULT_SERVER = "http://127.0.0.1:7170";
 const DEFAULT_TOKEN_FILE = "data/admin-token";
-/** *Units*: bytes of an artifact in one message. */
-const CHUNK_BYTES = 256 * 1024;
 const LOOPBACK = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
-
-type Message = MessageInitShape<typeof ImportReleaseRequestSchema>;
 
 /** Uploads the release in a folder. *Throws* OperatorError with the server's own sentence when it refuses. */
 export async function importRelease(words: readonly string[], bench: Workbench): Promise<void> {
@@ -34,7 +25,7 @@ export async function importRelease(words: readonly string[], bench: Workbench):
   const server = parseServer(values.server);
   const token = (await readInput(values["token-file"])).toString("utf8").trim();
   const ca = values["ca-file"] === undefined ? undefined : await readInput(values["ca-file"]);
-  const release = await send(connect(server, token, ca), await readFolder(folder), bench, server);
+  const release = await send(connect(server, token, ca), folder, bench, server);
   const signer = `${release.keyId}${release.keyLabel === "" ? "" : ` (${release.keyLabel})`}`;
   bench.print(`imported ${release.version}, sequence ${release.sequence}, signed by key ${signer}`);
   if (release.development)
@@ -42,71 +33,21 @@ export async function importRelease(words: readonly string[], bench: Workbench):
   if (release.target) bench.print("It is the target version.");
 }
 
-interface ReleaseFolder {
-  readonly folder: string;
-  readonly manifest: Manifest;
-  readonly documents: Message;
-}
-
-async function readFolder(folder: string): Promise<ReleaseFolder> {
-  const [manifest, signature, keys, keysSignature] = await Promise.all(
-    ["manifest.json", "manifest.json.minisig", "keys.json", "keys.json.minisig"].map((file) =>
-      readInput(join(folder, file)),
-    ),
-  );
-  if (manifest === undefined) throw new Error("no manifest was read");
-  const value = { manifest, signature, keys, keysSignature };
+async function send(client: Client<typeof FleetService>, folder: string, bench: Workbench, server: URL) {
   try {
-    return { folder, manifest: decodeManifest(manifest), documents: { part: { case: "documents", value } } };
+    const answer = await uploadRelease(
+      await readReleaseFolder(folder),
+      (messages) => client.importRelease(messages),
+      (file, percent, sizeBytes) => bench.print(`${file}: ${percent} % of ${sizeBytes} bytes sent`),
+    );
+    if (answer.release === undefined) throw new OperatorError(`${server.origin} answered without a release`);
+    return answer.release;
   } catch (error) {
-    throw new OperatorError(`${join(folder, "manifest.json")}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-async function send(client: Client<typeof FleetService>, release: ReleaseFolder, bench: Workbench, server: URL) {
-  // What cannot be read here reaches the transport as a failed stream, which words it in its own way.
-  const unreadable: Error[] = [];
-  try {
-    const { release: imported } = await client.importRelease(readMessages(release, bench, unreadable));
-    if (imported === undefined) throw new OperatorError(`${server.origin} answered without a release`);
-    return imported;
-  } catch (error) {
-    const [problem] = unreadable;
-    if (problem !== undefined) throw new OperatorError(problem.message, { cause: problem });
+    if (error instanceof UnreadableReleaseError) throw new OperatorError(error.message, { cause: error });
     if (!(error instanceof ConnectError)) throw error;
     const isUnreachable = error.code === Code.Unavailable && isSystemError(error.cause);
     const sentence = isUnreachable ? `${server.origin} cannot be reached: ${error.rawMessage}` : error.rawMessage;
     throw new OperatorError(sentence, { cause: error });
-  }
-}
-
-async function* readMessages(release: ReleaseFolder, bench: Workbench, unreadable: Error[]): AsyncGenerator<Message> {
-  yield release.documents;
-  for (const artifact of release.manifest.artifacts) {
-    try {
-      yield* readChunks(release.folder, artifact, bench);
-    } catch (error) {
-      unreadable.push(error as Error);
-      throw error;
-    }
-  }
-}
-
-async function* readChunks(folder: string, artifact: ManifestArtifact, bench: Workbench): AsyncGenerator<Message> {
-  const { platform, fileName } = artifact;
-  const sizeBytes = Number(artifact.sizeBytes);
-  await using file = await open(join(folder, platform, fileName), "r");
-  let sentBytes = 0;
-  let toldTenths = 0;
-  for (;;) {
-    // A fresh buffer each time: the transport may still hold the last one.
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES);
-    if (bytesRead === 0) return;
-    yield { part: { case: "chunk", value: { platform, data: buffer.subarray(0, bytesRead) } } };
-    sentBytes += bytesRead;
-    const tenths = Math.floor((10 * sentBytes) / sizeBytes);
-    if (tenths > toldTenths) bench.print(`${platform}/${fileName}: ${10 * tenths} % of ${sizeBytes} bytes sent`);
-    toldTenths = tenths;
   }
 }
 
