@@ -99,14 +99,27 @@ export async function settleJobEvent(
   applied: AppliedEvent,
   epoch?: SessionEpoch,
 ): Promise<void> {
+  announceJobEvent(parts, applied);
+  await runJobEffects(parts, applied, epoch);
+}
+
+/** Tells of a stored step. */
+export function announceJobEvent(parts: InterpreterParts, { job, isChanged, hasQuarantined }: AppliedEvent): void {
+  if (!isChanged) return;
+  parts.reachPoint(`stored:${job.state.name}`);
+  parts.changes.jobChanged(job);
+  // Its agent said so itself, or is told by an effect.
+  if (job.endedAt !== null) parts.mailboxes.forgetJob(job.hostId, job.id);
+  if (hasQuarantined === true) parts.changes.everythingChanged();
+}
+
+/** Does what is left to do after a step that was told of. Never throws for a host that is away. */
+export async function runJobEffects(
+  parts: InterpreterParts,
+  applied: AppliedEvent,
+  epoch: SessionEpoch | undefined,
+): Promise<void> {
   const { job } = applied;
-  if (applied.isChanged) {
-    parts.reachPoint(`stored:${job.state.name}`);
-    parts.changes.jobChanged(job);
-    // Its agent said so itself, or is told below.
-    if (job.endedAt !== null) parts.mailboxes.forgetJob(job.hostId, job.id);
-    if (applied.hasQuarantined === true) parts.changes.everythingChanged();
-  }
   for (const effect of applied.effects) await runEffect(parts, job, effect, epoch);
   if (applied.isChanged) parts.reachPoint(`sent:${job.state.name}`);
 }

@@ -15,7 +15,14 @@ import { meetLostJob, meetOpenJob, type HelloReport } from "../domain/meet-hello
 import { isLegal } from "../domain/reduce-job.ts";
 import type { AgentSession, OpenedSession, SessionHandler } from "../stream/ports.ts";
 import { fromWireDetails, fromWireReason, toHelloReport } from "../wire/job-words.ts";
-import { applyJobEvent, settleJobEvent, type AppliedEvent, type InterpreterParts } from "./job-interpreter.ts";
+import {
+  announceJobEvent,
+  applyJobEvent,
+  runJobEffects,
+  settleJobEvent,
+  type AppliedEvent,
+  type InterpreterParts,
+} from "./job-interpreter.ts";
 import type { OpenJobHosts } from "./open-job-hosts.ts";
 import type { Log, OpenedFacts, UpdateTransaction } from "./ports.ts";
 import { cancelUpdate, welcome } from "./server-messages.ts";
@@ -67,6 +74,8 @@ export class SessionWatcher implements SessionHandler {
     const { epoch, applied, activeJobIsOpen } = greeting;
     const { mailboxes, changes } = this.#parts;
     changes.hostChanged(session.hostId);
+    // Now: the stream may be gone before anything is sent on it.
+    if (applied !== undefined) announceJobEvent(this.#parts, applied);
     this.#tellTakeover(greeting, session);
     return {
       epoch,
@@ -76,7 +85,7 @@ export class SessionWatcher implements SessionHandler {
       ],
       afterMessages: async () => {
         mailboxes.completeOpening(session, epoch, activeJobIsOpen ? report.activeJob?.jobId : undefined);
-        if (applied !== undefined) await settleJobEvent(this.#parts, applied, epoch);
+        if (applied !== undefined) await runJobEffects(this.#parts, applied, epoch);
       },
     };
   }
