@@ -1,8 +1,9 @@
 /** The agent's process: one command, its output, its exit status. */
 import "./scrub-environment.ts"; // first: the others read the environment while they load
 import { resolve } from "node:path";
+import { inspect } from "node:util";
 import { systemClock, systemRandom, wallTime } from "./clock-system.ts";
-import { HELP, parseCommandLine, type Command } from "./command-line.ts";
+import { HELP, parseCommandLine, type AgentPaths, type Command } from "./command-line.ts";
 import { loadConfig, loadRoots } from "./config-file.ts";
 import { enroll } from "./enroll.ts";
 import { createLog } from "./log.ts";
@@ -10,6 +11,8 @@ import { OperatorError } from "./operator-error.ts";
 import { ownVersion } from "./own-version.ts";
 import { canReachServer } from "./reach.ts";
 import { runAgent } from "./run.ts";
+import { openJobLog } from "./updater/job-log.ts";
+import { updatePaths } from "./updater/update-paths.ts";
 import { runGuard } from "./windows/run-guard.ts";
 
 /**
@@ -41,8 +44,24 @@ async function execute(command: Command): Promise<number | typeof IN_ORDER> {
       await runGuard(command, systemClock, createLog(print, wallTime));
       return 0;
     case "run":
-      await runAgent(command, systemClock, systemRandom, createLog(print, wallTime), stopSignal());
+      await run(command);
       return IN_ORDER;
+  }
+}
+
+/** What a version that is not confirmed yet says is kept, whatever ends it. */
+async function run(command: AgentPaths): Promise<void> {
+  using jobLog = await openJobLog(updatePaths(process.execPath, command.stateDir), ownVersion());
+  process.on("uncaughtExceptionMonitor", (error) => jobLog.write(`${inspect(error)}\n`));
+  const write = (line: string): void => {
+    print(line);
+    jobLog.write(line);
+  };
+  try {
+    await runAgent(command, systemClock, systemRandom, createLog(write, wallTime), jobLog, stopSignal());
+  } catch (error) {
+    jobLog.write(`${error instanceof OperatorError ? error.message : inspect(error)}\n`);
+    throw error;
   }
 }
 

@@ -17,6 +17,8 @@ import { chooseProxy } from "./proxy/choose-proxy.ts";
 import { openChannel } from "./stream/channel.ts";
 import { HeadStart } from "./stream/head-start.ts";
 import { rotated, runSessionLoop } from "./stream/session-loop.ts";
+import type { PlatformOptions } from "./updater/binary-platform.ts";
+import type { JobLog } from "./updater/job-log.ts";
 import { createTrustFile } from "./updater/trust-file.ts";
 import { openTrustStore, type TrustStore } from "./updater/trust-store.ts";
 import { updatePaths } from "./updater/update-paths.ts";
@@ -29,6 +31,7 @@ export async function runAgent(
   clock: Clock,
   random: Random,
   log: Log,
+  jobLog: JobLog,
   signal: AbortSignal,
 ): Promise<void> {
   const config = await loadConfig(paths.configPath);
@@ -40,7 +43,7 @@ export async function runAgent(
   using headStart = new HeadStart(servers, (server) => openChannel(server, roots, proxyTo(server)));
   const version = ownVersion();
   const trust = await openTrust(paths.stateDir, log);
-  const platform = openPlatform(paths, version, trust, clock);
+  const platform = openPlatform({ ...paths, ownVersion: version, trust, jobLog, clock });
   const settlement = await platform.settle();
   const facts: ProcessFacts = {
     host: readHostFacts(config.hostname),
@@ -103,8 +106,8 @@ async function openTrust(stateDir: string, log: Log): Promise<TrustStore> {
   return trust;
 }
 
-function openPlatform(paths: AgentPaths, version: string, trust: TrustStore, clock: Clock): UpdatePlatform {
+function openPlatform(options: Omit<PlatformOptions, "binaryPath">): UpdatePlatform {
   if (builtVersion() === undefined) return createSourcesPlatform();
   // Taken once: after a swap the system would name the predecessor.
-  return choosePlatform({ binaryPath: process.execPath, ...paths, ownVersion: version, trust, clock });
+  return choosePlatform({ binaryPath: process.execPath, ...options });
 }

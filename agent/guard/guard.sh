@@ -265,6 +265,7 @@ question() {
   if wait "$!"; then reason=not_confirmed; fi
   asked=$job
   is_unconfirmed && [ "$job" = "$asked" ] || return 0
+  note "$v_to_version is not confirmed after $((PATIENCE_MS / 1000)) s ($reason)"
   # The verdict decides, should the agent have confirmed by now.
   restore "$reason" && stop_replaced
 }
@@ -316,12 +317,27 @@ stopped() {
   sleep "$PAUSE_UNCONFIRMED_S"
 }
 
+# Into the log that the version before tells with the outcome: of a version that cannot be started this is all there is.
+note() { # SENTENCE
+  if [ -L "$job_log" ]; then return; fi
+  printf '%s: %s\n' rollcall-agent-guard "$1" >>"$job_log"
+} 2>/dev/null
+
+# How the agent ended, as the service manager says. Nothing else is repeated.
+describe_end() {
+  end=ended:
+  for word in "${EXIT_CODE:-}" "${EXIT_STATUS:-}" "${SERVICE_RESULT:-}"; do
+    if is_word "$word"; then end="$end $word"; fi
+  done
+}
+
 # True once the next start is that of the version before.
 count_crash() {
   read_moment
   read_record
   crashes=$((crashes + 1))
   write_record
+  if [ "$crashes" -le "$CRASHES" ]; then describe_end && note "$v_to_version $end ($crashes of $CRASHES)"; fi
   [ "$crashes" -ge "$CRASHES" ] && [ "$finding" != given_up ] && restore crashed
 }
 
@@ -331,7 +347,7 @@ main() {
     return 2
   fi
   mode=$1 binary=$2 state_dir=$3 config=$4
-  journal=$state_dir/journal own_verdict=$state_dir/verdict.guard record=$state_dir/guard
+  journal=$state_dir/journal own_verdict=$state_dir/verdict.guard job_log=$state_dir/job-log record=$state_dir/guard
   case $mode in
   watch | look | stopped) "$mode" ;;
   *)

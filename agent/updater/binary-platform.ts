@@ -4,6 +4,7 @@ import { openBinary, takeStock, type BlockStock } from "./block-source.ts";
 import { confirmUpdate } from "./confirm.ts";
 import { removeIfPresent } from "./durable-file.ts";
 import { digestFile, type FileDigest } from "./file-digest.ts";
+import type { JobLog } from "./job-log.ts";
 import { NO_REASON, type Journal } from "./journal.ts";
 import { openStage } from "./open-stage.ts";
 import { checkPreflight } from "./preflight.ts";
@@ -29,6 +30,8 @@ export interface PlatformOptions {
   readonly configPath: string;
   readonly ownVersion: string;
   readonly trust: TrustStore;
+  /** What this version says while it is not confirmed. */
+  readonly jobLog?: Pick<JobLog, "forget">;
   readonly clock: Clock;
   /** *Units*: milliseconds that a `--probe` may take. */
   readonly probeLimitMs?: number;
@@ -122,7 +125,9 @@ export class BinaryPlatform implements UpdatePlatform {
     }
   }
 
-  confirm(jobId: string): Promise<boolean> {
-    return confirmUpdate(this.#paths, this.#options.trust, jobId);
+  async confirm(jobId: string): Promise<boolean> {
+    const isConfirmed = await confirmUpdate(this.#paths, this.#options.trust, jobId);
+    if (isConfirmed) await this.#options.jobLog?.forget();
+    return isConfirmed;
   }
 }

@@ -20,6 +20,7 @@
 import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
 import { removeIfPresent } from "./durable-file.ts";
 import { digestFile } from "./file-digest.ts";
+import { readJobLog, removeJobLog } from "./job-log.ts";
 import { NO_REASON, readJournal, writeJournal, type Journal } from "./journal.ts";
 import { readJournalReason } from "./journal-reasons.ts";
 import { printablePath } from "./one-line.ts";
@@ -35,7 +36,10 @@ export async function settleUpdate(paths: UpdatePaths, trust: TrustStore, ownVer
   const found = await readJournal(paths);
   const journal = found?.state === "unconfirmed" ? await resolveUnconfirmed(paths, found) : found;
   if (journal !== undefined && journal !== found) await unlessRefused(writeJournal(paths, journal));
-  if (journal?.state === "confirmed") await unlessRefused(trust.raiseFloor(journal.jobId, journal.sequence));
+  if (journal?.state === "confirmed") {
+    await unlessRefused(trust.raiseFloor(journal.jobId, journal.sequence));
+    await unlessRefused(removeJobLog(paths));
+  }
   // What stands at `staged` may save the next attempt a download: only the runner knows whether one comes.
   for (const leftover of [paths.oldTemporary, paths.journalTemporary, paths.verdictTemporary, paths.trustTemporary]) {
     await unlessRefused(removeIfPresent(leftover));
@@ -54,7 +58,7 @@ async function resolveUnconfirmed(paths: UpdatePaths, journal: Journal): Promise
   return { ...journal, state: "failed", reason: "agent_restarted" };
 }
 
-function describe(paths: UpdatePaths, journal: Journal, ownVersion: string): Settlement {
+async function describe(paths: UpdatePaths, journal: Journal, ownVersion: string): Promise<Settlement> {
   const { jobId, toVersion } = journal;
   switch (journal.state) {
     case "unconfirmed":
@@ -68,6 +72,7 @@ function describe(paths: UpdatePaths, journal: Journal, ownVersion: string): Set
         outcome: "rolledBack",
         reason: readJournalReason(journal.reason),
         details: describeFacts(paths, journal, ownVersion),
+        log: await readJobLog(paths),
       };
     case "failed":
       return {

@@ -2,7 +2,7 @@
  * Puts the new binary in the place of the old one.
  *
  *     link binary → .old.tmp, rename .old.tmp → .old, fsync folder    predecessor kept
- *     remove earlier verdicts, journal `unconfirmed`                  what happens now is known after any crash
+ *     remove earlier verdicts and log, journal `unconfirmed`          what happens now is known after any crash
  *     rename .new → binary, fsync folder                              done
  *
  * Both renames replace a whole file by a whole file, so a runnable binary stands
@@ -15,6 +15,7 @@
 import { access, lstat, rename } from "node:fs/promises";
 import { JobReason } from "../../gen/rollcall/v1/model_pb.js";
 import { removeIfPresent, syncFolder } from "./durable-file.ts";
+import { removeJobLog } from "./job-log.ts";
 import { readJournal, writeJournal, type Journal } from "./journal.ts";
 import { journalReasonWords } from "./journal-reasons.ts";
 import { printablePath } from "./one-line.ts";
@@ -41,6 +42,7 @@ export async function swapBinary(
   try {
     await keepPredecessor(paths);
     await removeVerdicts(paths);
+    await removeJobLog(paths);
     await writeJournal(paths, entry);
     if (!isStillAllowed()) throw commitExpired();
     await rules.replaceBinary(paths);

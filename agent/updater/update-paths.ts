@@ -20,6 +20,9 @@ export interface UpdatePaths {
   readonly guardVerdict: string;
   /** What the guard remembers of the update that it looks at. */
   readonly guardRecord: string;
+  /** What the new version said until it was confirmed, and what of that did not fit. */
+  readonly jobLog: string;
+  readonly jobLogBefore: string;
   /** Becomes `binary` by rename when the guard puts `old` back. */
   readonly restored: string;
   /** What this host remembers of trust. */
@@ -41,6 +44,8 @@ export function updatePaths(binaryPath: string, stateDir: string): UpdatePaths {
     verdictTemporary: join(stateDir, "verdict.tmp"),
     guardVerdict: join(stateDir, "verdict.guard"),
     guardRecord: join(stateDir, "guard"),
+    jobLog: join(stateDir, "job-log"),
+    jobLogBefore: join(stateDir, "job-log.1"),
     restored: `${binaryPath}.restore`,
     trust: join(stateDir, "trust"),
     trustTemporary: join(stateDir, "trust.tmp"),

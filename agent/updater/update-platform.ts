@@ -58,6 +58,8 @@ export type Settlement =
       readonly outcome: "succeeded" | "failed" | "rolledBack";
       readonly reason: JobReason;
       readonly details: FailureDetails;
+      /** What the version that was rolled back said last, in UTF-8. */
+      readonly log?: Buffer;
     };
 
 /** One operating system's way to replace the agent's own binary. */

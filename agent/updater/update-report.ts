@@ -75,6 +75,7 @@ export function settledLastUpdate(settlement: Settlement): LastUpdate | undefine
     outcome: OUTCOMES[settlement.outcome],
     reason: settlement.reason,
     details: toJobDetails(settlement.details),
+    log: settlement.log ?? new Uint8Array(),
   });
 }
 

@@ -19,6 +19,7 @@ import { rename } from "node:fs/promises";
 import type { Clock } from "../clock.ts";
 import { describeError, type Log } from "../log.ts";
 import { removeIfPresent, syncFolder } from "../updater/durable-file.ts";
+import { noteInJobLog } from "../updater/job-log.ts";
 import type { Journal } from "../updater/journal.ts";
 import { linkOrCopy } from "../updater/second-name.ts";
 import type { UpdatePaths } from "../updater/update-paths.ts";
@@ -84,6 +85,7 @@ export async function stopped(parts: GuardParts): Promise<void> {
   if (journal === undefined || (await readVerdict(paths, journal.jobId)) !== undefined) return;
   const crashes = await countCrash(paths, journal.jobId);
   log.warn("guard_counted_crash", { ...facts(journal), crashes });
+  if (crashes <= CRASHES) await noteInJobLog(paths, `${journal.toVersion} ended (${crashes} of ${CRASHES})`);
   if (crashes >= CRASHES) await decide(parts, journal, "crashed");
 }
 
@@ -105,7 +107,9 @@ export async function watch(parts: GuardParts): Promise<void> {
       patientUntilMs = clock.monotonicMs() + PATIENCE_MS;
     } else {
       const [isReached] = await Promise.all([newReachesServer(), clock.sleep(SECOND_LOOK_MS)]);
-      if (!(await decide(parts, journal, isReached ? "not_confirmed" : "server_unreachable"))) return;
+      const reason = isReached ? "not_confirmed" : "server_unreachable";
+      await noteInJobLog(paths, `${journal.toVersion} is not confirmed after ${PATIENCE_MS / 1000} s (${reason})`);
+      if (!(await decide(parts, journal, reason))) return;
     }
   }
   // Whoever decided, the new version may still run; once the one before stands there again, that is what runs.

@@ -22,6 +22,7 @@ export interface HostReader extends FleetReader, SnapshotReader {
     readonly limit: number;
   }): Promise<readonly Host[]>;
   findJob(id: JobId): Promise<Job | undefined>;
+  findJobLog(id: JobId): Promise<readonly string[]>;
   listJobs(query: {
     readonly hostId?: HostId;
     readonly after?: { readonly createdAt: Date; readonly id: JobId };
@@ -113,8 +114,13 @@ export function createHostHandlers(parts: HostParts) {
 
     async getJob({ jobId }) {
       const job = await reader.findJob(jobId as JobId);
-      if (job === undefined) throw new RefusedError("job_unknown", `There is no job ${jobId}.`, { job_id: jobId });
+      if (job === undefined) throw jobUnknown(jobId);
       return { job: toWireJob(job) };
+    },
+
+    async getJobLog({ jobId }) {
+      if ((await reader.findJob(jobId as JobId)) === undefined) throw jobUnknown(jobId);
+      return { lines: [...(await reader.findJobLog(jobId as JobId))] };
     },
 
     async listJobs(request) {
@@ -135,6 +141,10 @@ export function createHostHandlers(parts: HostParts) {
       return watchFleet(feed, reader, clock, request.resumeToken, context.signal);
     },
   } satisfies Partial<ServiceImpl<typeof FleetService>>;
+}
+
+function jobUnknown(jobId: string): RefusedError {
+  return new RefusedError("job_unknown", `There is no job ${jobId}.`, { job_id: jobId });
 }
 
 async function findHost(reader: HostReader, hostId: HostId): Promise<Host> {

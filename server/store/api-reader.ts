@@ -15,6 +15,7 @@ import {
 } from "./fleet-updates.ts";
 import { countHosts, findHosts, listHosts } from "./hosts.ts";
 import { sumDeliveries } from "./deliveries.ts";
+import { findJobLog } from "./job-logs.ts";
 import { countOpenJobs, findJob, findJobs, listJobs, type JobCursor } from "./jobs.ts";
 import { listReleases } from "./releases.ts";
 import type { Db } from "./schema.ts";
@@ -29,6 +30,7 @@ export function createApiReader(db: Kysely<Db>) {
     countOpenJobs: () => answered(countOpenJobs(db)),
     findJobs: (ids: readonly JobId[]) => answered(findJobs(db, ids)),
     findJob: (id: JobId) => answered(findJob(db, id)),
+    findJobLog: (id: JobId) => answered(findJobLog(db, id)),
     listJobs: (query: { readonly hostId?: HostId; readonly after?: JobCursor; readonly limit: number }) =>
       answered(listJobs(db, query)),
     findFleetUpdates: (ids: readonly FleetUpdateId[]) => answered(findFleetUpdates(db, ids)),

@@ -194,6 +194,12 @@ export interface JobsTable {
   artifact_sha256: string | null;
 }
 
+/** What the version that a job rolled back said last. */
+export interface JobLogsTable {
+  job_id: JobId;
+  lines: string[];
+}
+
 export interface AuditEventsTable {
   id: Generated<bigint>;
   at: Generated<Date>;
@@ -319,6 +325,7 @@ export interface Db extends AccountTables {
   quarantined_artifacts: QuarantinedArtifactsTable;
   artifact_rollbacks: ArtifactRollbacksTable;
   jobs: JobsTable;
+  job_logs: JobLogsTable;
   audit_events: AuditEventsTable;
   audit_seals: AuditSealsTable;
   fleet_updates: FleetUpdatesTable;

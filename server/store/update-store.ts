@@ -38,6 +38,7 @@ import {
   saveJobStates,
   type NewJobState,
 } from "./jobs.ts";
+import { keepJobLog } from "./job-logs.ts";
 import { noteRollback } from "./quarantine.ts";
 import type { Db } from "./schema.ts";
 import { recordAdoption } from "./version-adoption.ts";
@@ -139,6 +140,7 @@ export function bindUpdateTransaction(
     lockJob: (jobId: string) => lockOne(jobId as JobId),
     saveJobState: (id: JobId, state: JobState, isProgress: boolean) => saveOne({ id, state, isProgress }),
     addDelivered: (jobId: JobId, bytes: number) => deliverOne({ jobId, bytes }),
+    keepJobLog: (jobId: JobId, lines: readonly string[]) => keepJobLog(tx, jobId, lines),
     noteRollback: (jobId: JobId) => noteRollback(tx, jobId, options.hostsToQuarantine),
     claimDueJobs: (window: ClockWindow) => claimDueJobs(tx, window, DUE_JOBS_A_TICK),
     writeAuditEvent: writeOne,

@@ -44,6 +44,8 @@ export interface UpdateTransaction {
   lockJob(jobId: string): Promise<Job | undefined>;
   /** Progress gives the job its full time again. */
   saveJobState(jobId: JobId, state: JobState, isProgress: boolean): Promise<Job>;
+  /** Keeps what the version that a job rolled back said last. */
+  keepJobLog(jobId: JobId, lines: readonly string[]): Promise<void>;
   /** Counts a job that rolled back against its artifact. The quarantine, if that brought one about. */
   noteRollback(jobId: JobId): Promise<NewQuarantine | undefined>;
   claimDueJobs(window: {

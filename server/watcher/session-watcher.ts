@@ -14,6 +14,7 @@ import type { JobEvent } from "../domain/job-state.ts";
 import { meetLostJob, meetOpenJob, type HelloReport } from "../domain/meet-hello.ts";
 import { isLegal } from "../domain/reduce-job.ts";
 import type { AgentSession, OpenedSession, SessionHandler } from "../stream/ports.ts";
+import { readJobLog } from "../wire/job-log.ts";
 import { fromWireDetails, fromWireReason, toHelloReport } from "../wire/job-words.ts";
 import {
   announceJobEvent,
@@ -238,6 +239,8 @@ async function greetHost(
   const activeJobIsOpen = open !== undefined && open.id === report.activeJob?.jobId;
   if (job === undefined || event === undefined) return { ...opened, applied: undefined, activeJobIsOpen };
   const applied = await applyJobEvent(tx, job, event, { actor: "host", cause: "the host said so in its Hello" });
+  const lines = applied.job.state.name === "rolled_back" ? readJobLog(hello.lastUpdate?.log) : [];
+  if (lines.length > 0) await tx.keepJobLog(job.id, lines);
   const isConfirmed = applied.job.state.name === "succeeded";
   return {
     ...opened,

@@ -52,6 +52,7 @@ export function updateQuestions(
       };
     },
     openSession: async (facts) => openSession(db, replicaId, facts),
+    keepJobLog: async () => undefined,
     closeSession: async (hostId, epoch) => closeSession(db, hostId, epoch, durations),
     holdSession: async (hostId, epoch) => {
       const session = db.read("sessions", hostId);

@@ -281,6 +281,13 @@ export declare type LastUpdate = Message<"rollcall.v1.LastUpdate"> & {
    * @generated from field: rollcall.v1.JobDetails details = 4;
    */
   details?: JobDetails | undefined;
+
+  /**
+   * What the version that was rolled back said last: UTF-8, up to 200 lines, without secrets.
+   *
+   * @generated from field: bytes log = 5;
+   */
+  log: Uint8Array;
 };
 
 /**

@@ -253,6 +253,40 @@ export declare type GetJobResponse = Message<"rollcall.v1.GetJobResponse"> & {
 export declare const GetJobResponseSchema: GenMessage<GetJobResponse>;
 
 /**
+ * @generated from message rollcall.v1.GetJobLogRequest
+ */
+export declare type GetJobLogRequest = Message<"rollcall.v1.GetJobLogRequest"> & {
+  /**
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+};
+
+/**
+ * Describes the message rollcall.v1.GetJobLogRequest.
+ * Use `create(GetJobLogRequestSchema)` to create a new message.
+ */
+export declare const GetJobLogRequestSchema: GenMessage<GetJobLogRequest>;
+
+/**
+ * @generated from message rollcall.v1.GetJobLogResponse
+ */
+export declare type GetJobLogResponse = Message<"rollcall.v1.GetJobLogResponse"> & {
+  /**
+   * At most 200, the last one last; none of a job that was not rolled back, and of one whose host sent none.
+   *
+   * @generated from field: repeated string lines = 1;
+   */
+  lines: string[];
+};
+
+/**
+ * Describes the message rollcall.v1.GetJobLogResponse.
+ * Use `create(GetJobLogResponseSchema)` to create a new message.
+ */
+export declare const GetJobLogResponseSchema: GenMessage<GetJobLogResponse>;
+
+/**
  * @generated from message rollcall.v1.ListJobsRequest
  */
 export declare type ListJobsRequest = Message<"rollcall.v1.ListJobsRequest"> & {
@@ -583,6 +617,16 @@ export declare const FleetService: GenService<{
     methodKind: "unary";
     input: typeof GetJobRequestSchema;
     output: typeof GetJobResponseSchema;
+  },
+  /**
+   * What the version that a job rolled back said last, as its host sent it.
+   *
+   * @generated from rpc rollcall.v1.FleetService.GetJobLog
+   */
+  getJobLog: {
+    methodKind: "unary";
+    input: typeof GetJobLogRequestSchema;
+    output: typeof GetJobLogResponseSchema;
   },
   /**
    * Newest first.

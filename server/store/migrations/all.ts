@@ -12,6 +12,7 @@ import * as fleetUpdateTurns from "./0010-fleet-update-turns.ts";
 import * as notifications from "./0011-notifications.ts";
 import * as sharedKeys from "./0012-shared-keys.ts";
 import * as hostLabels from "./0013-host-labels.ts";
+import * as jobLogs from "./0014-job-logs.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -28,4 +29,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0011-notifications": notifications,
   "0012-shared-keys": sharedKeys,
   "0013-host-labels": hostLabels,
+  "0014-job-logs": jobLogs,
 };

@@ -115,8 +115,8 @@ export class GuardHost implements AsyncDisposable {
   }
 
   /** What follows the end of the agent, with an exit status or by a signal. */
-  stopped(exitStatus: string): Promise<RunEnd> {
-    return run("sh", this.guardArguments("stopped"), { EXIT_STATUS: exitStatus });
+  stopped(exitStatus: string, env: Readonly<Record<string, string>> = {}): Promise<RunEnd> {
+    return run("sh", this.guardArguments("stopped"), { EXIT_STATUS: exitStatus, ...env });
   }
 
   /** The guard's own record, as it would stand after this many crashes. */

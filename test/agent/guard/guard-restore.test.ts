@@ -25,7 +25,7 @@ describe.concurrent("a new version that was not confirmed in time", () => {
     });
     await host.look();
     expect((await readdir(host.paths.folder)).toSorted()).toEqual(["agent", "agent.old"]);
-    expect((await readdir(host.paths.stateDir)).toSorted()).toEqual(["journal", `verdict-${JOB}`]);
+    expect((await readdir(host.paths.stateDir)).toSorted()).toEqual(["job-log", "journal", `verdict-${JOB}`]);
   });
 
   it("is not said to be cut off when it reaches the server as well", async () => {
@@ -57,6 +57,18 @@ describe.concurrent("a new version that ends by itself", () => {
     expect(await host.standing()).toBe("1.0.0");
     const settlement = await (await host.platform()).settle();
     expect(settlement).toMatchObject({ kind: "ended", outcome: "rolledBack", reason: JobReason.CRASHED });
+  });
+
+  it("leaves in the log how it ended, though it said nothing itself", async () => {
+    await using host = await GuardHost.create({ ageMs: 0 });
+    await host.stopped("203", { EXIT_CODE: "exited", SERVICE_RESULT: "exit-code; rm -rf" });
+    await host.recordCrashes(2);
+    await host.stopped("SEGV", { EXIT_CODE: "killed", SERVICE_RESULT: "signal" });
+    const settlement = await (await host.platform()).settle();
+    expect(settlement.kind === "ended" && settlement.log?.toString()).toBe(
+      "rollcall-agent-guard: 2.0.0 ended: exited 203 (1 of 3)\n" +
+        "rollcall-agent-guard: 2.0.0 ended: killed SEGV signal (3 of 3)\n",
+    );
   });
 
   it("is not taken for one that was asked to stop", async () => {
