@@ -1,4 +1,4 @@
-/** Makes the agent's one executable file: bundle → blob → injected into Node. */
+/** Makes a program's one executable file: bundle → blob → injected into Node. */
 import { execFile } from "node:child_process";
 import { chmod, copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -23,14 +23,30 @@ export interface BuildFacts {
 /** Relative names only: the blob remembers them, and the same inputs must give the same bytes. */
 const BUNDLE_NAME = "agent.cjs";
 
+/**
+ * What the agent's Node is told. The heap's ceiling is several times what an update needs; blocks lie outside of it.
+ * A small nursery frees the buffers of a download before they leave the processor's caches: half the work.
+ */
+const AGENT_FLAGS: readonly string[] = ["--max-old-space-size=64", "--max-semi-space-size=1"];
+
 /** *Source*: Node.js documentation, "Single executable applications". */
 const SENTINEL_FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
 /** Writes the agent's program, the same for every platform, into `workDir`. */
 export async function bundleAgent(root: string, facts: BuildFacts, workDir: string): Promise<void> {
+  await bundleProgram(root, "agent/main.ts", defineFacts(facts), workDir);
+}
+
+/** Writes a program, the same for every platform, into `workDir`. `entry` is a path within `root`. */
+export async function bundleProgram(
+  root: string,
+  entry: string,
+  define: Record<string, string>,
+  workDir: string,
+): Promise<void> {
   await build({
     absWorkingDir: root,
-    entryPoints: ["agent/main.ts"],
+    entryPoints: [entry],
     outfile: join(workDir, BUNDLE_NAME),
     bundle: true,
     platform: "node",
@@ -38,7 +54,9 @@ export async function bundleAgent(root: string, facts: BuildFacts, workDir: stri
     format: "cjs",
     minify: true,
     legalComments: "none",
-    define: defineFacts(facts),
+    define,
+    // Asked for by pg, which does without it.
+    external: ["pg-native"],
     // A bundle has no place among the sources; own-version.ts asks for it only in their absence.
     logOverride: { "empty-import-meta": "silent" },
     logLevel: "warning",
@@ -55,15 +73,16 @@ export function defineFacts(facts: BuildFacts): Record<string, string> {
   };
 }
 
-/** Writes the executable of one platform to `outputPath`, from its Node and the bundle in `workDir`. */
+/** Writes the executable of one platform to `outputPath`, from its Node, told `flags`, and the bundle in `workDir`. */
 export async function buildExecutable(
   root: string,
   node: NodeBinary,
   workDir: string,
   outputPath: string,
+  flags = AGENT_FLAGS,
 ): Promise<void> {
   const copied = copyFile(node.path, outputPath);
-  const blobPath = await makeBlob(root, node.target, workDir);
+  const blobPath = await makeBlob(root, node.target, workDir, flags);
   await copied;
   await chmod(outputPath, 0o755);
   // As a process, for it warns of sections that `strip` removed, on every run.
@@ -77,7 +96,7 @@ export async function buildExecutable(
   ]);
 }
 
-async function makeBlob(root: string, target: Target, workDir: string): Promise<string> {
+async function makeBlob(root: string, target: Target, workDir: string, flags: readonly string[]): Promise<string> {
   const blobName = `${target.platform}.blob`;
   const configName = `${target.platform}.json`;
   const config = {
@@ -86,9 +105,7 @@ async function makeBlob(root: string, target: Target, workDir: string): Promise<
     disableExperimentalSEAWarning: true,
     useCodeCache: target.hasCodeCache,
     // A foreign OpenSSL configuration could load code before the first line of ours.
-    // The heap's ceiling is several times what an update needs; blocks lie outside of it.
-    // A small nursery frees the buffers of a download before they leave the processor's caches: half the work.
-    execArgv: ["--max-old-space-size=64", "--max-semi-space-size=1", `--openssl-config=${target.nullDevice}`],
+    execArgv: [...flags, `--openssl-config=${target.nullDevice}`],
     execArgvExtension: "none",
   };
   await writeFile(join(workDir, configName), JSON.stringify(config));

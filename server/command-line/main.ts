@@ -25,7 +25,10 @@ const commandLine = createProgram({
   ask: askAtTerminal,
   readStdin: () => text(process.stdin),
 });
-process.exitCode = await run(commandLine, process.argv.slice(2));
+// No top-level await: the executable is built as CommonJS.
+void run(commandLine, process.argv.slice(2)).then((exitStatus) => {
+  process.exitCode = exitStatus;
+});
 
 async function run({ program, isJson, server }: CommandLine, words: readonly string[]): Promise<ExitStatus> {
   try {

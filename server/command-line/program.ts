@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { addAlerts } from "./commands/alerts.ts";
 import { addAudit } from "./commands/audit.ts";
+import { addCompletions } from "./commands/completions.ts";
 import { addFleetUpdate } from "./commands/fleet-update.ts";
 import { addHosts } from "./commands/hosts.ts";
 import { addLogin } from "./commands/login.ts";
@@ -42,7 +43,17 @@ export function createProgram(machine: Machine): CommandLine {
       return connectTo(login, machine.version);
     },
   };
-  for (const add of [addLogin, addHosts, addFleetUpdate, addAlerts, addAudit, addReleases, addTokens, addUsers])
+  for (const add of [
+    addLogin,
+    addHosts,
+    addFleetUpdate,
+    addAlerts,
+    addAudit,
+    addReleases,
+    addTokens,
+    addUsers,
+    addCompletions,
+  ])
     add(program, tool);
   return { program, isJson, server: () => server };
 }

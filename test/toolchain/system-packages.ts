@@ -20,6 +20,7 @@ export const SYSTEM_PACKAGES: readonly SystemPackage[] = [
   { name: "debootstrap", program: "debootstrap" },
   { name: "e2fsprogs", program: "mkfs.ext4" },
   { name: "iproute2", program: "ip" },
+  { name: "fish", program: "fish" },
   { name: "minisign", program: "minisign" },
   { name: "mount", program: "mount" },
   { name: "openssl", program: "openssl" },
@@ -30,6 +31,7 @@ export const SYSTEM_PACKAGES: readonly SystemPackage[] = [
   { name: "systemd-container", program: "systemd-nspawn" },
   { name: "util-linux", program: "prlimit" },
   { name: "xfsprogs", program: "mkfs.xfs" },
+  { name: "zsh", program: "zsh" },
 ];
 
 /** What running the agent of linux-arm64 needs beside these: `npm run test:arm64`. */
