@@ -47,6 +47,7 @@ const OTHER_REASONS: Readonly<Record<string, string>> = {
   already_at_target: "Already at target",
   host_removed: "Removed",
   host_unknown: "Removed",
+  host_archived: "Archived",
   update_running: "An update was running",
   no_artifact: "No build for its platform",
   identity_duplicated: "Two machines use its identity",

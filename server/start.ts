@@ -262,7 +262,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const handler = createWebHandler({
     reader,
     updates: desk,
-    hosts: new HostDesk({ store: createHostStore(db), changes }),
+    hosts: new HostDesk({ store: createHostStore(db, alertsChanged), changes }),
     rollout: new FleetDesk({ store: fleetStore, random, changes, wake: wakeFleetLoop }),
     removeHost: (hostId: HostId, actor: string) => removeHost(interpreter, disconnect, hostId, actor),
     acknowledgeAlert: (id: string, actor: string) => acknowledgeAlert(interpreter, id, actor),

@@ -4,6 +4,8 @@ import type { AuditEvent } from "../rollcall/v1/attention_pb.js";
 const WORDS: Readonly<Record<string, string>> = {
   "host.enrolled": "Host enrolled",
   "host.edited": "Host edited",
+  "host.archived": "Host archived",
+  "host.unarchived": "Host brought back",
   "host.removed": "Host removed",
   "host.update_dispatched": "Update sent",
   "host.update_succeeded": "Update succeeded",

@@ -7,6 +7,7 @@ import { formatMoment, toMs } from "./times.ts";
 /** Why this host can't be updated now, in a sentence; `undefined` when it can. */
 export function whyNotUpdatable(host: Host, nowMs: number): string | undefined {
   const job = host.latestJob;
+  if (host.archivedAt !== undefined) return "It is archived. Bring it back to update it.";
   if (host.targetVersion === "") return "No target version is set. Import a release, or choose one under Releases.";
   if (job !== undefined && isOpen(job.state)) {
     const since = toMs(job.createdAt);
@@ -46,6 +47,7 @@ export function refusalSentence(reason: Refusal_Reason, host: Host | undefined, 
   if (reason === Refusal_Reason.QUARANTINED) return quarantineSentence(host);
   if (reason === Refusal_Reason.ALREADY_AT_TARGET) return `Already runs ${host.targetVersion}.`;
   const known: readonly Refusal_Reason[] = [
+    Refusal_Reason.HOST_ARCHIVED,
     Refusal_Reason.HOST_OFFLINE,
     Refusal_Reason.UPDATE_RUNNING,
     Refusal_Reason.IDENTITY_DUPLICATED,

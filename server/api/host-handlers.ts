@@ -19,6 +19,7 @@ export interface HostReader extends FleetReader, SnapshotReader {
   listHosts(query: {
     readonly after?: { readonly hostname: string; readonly id: HostId };
     readonly labels?: Labels;
+    readonly isArchived?: boolean;
     readonly limit: number;
   }): Promise<readonly Host[]>;
   findJob(id: JobId): Promise<Job | undefined>;
@@ -41,7 +42,7 @@ export interface UpdatePort {
   cancel(jobId: string, actor: string): Promise<Job>;
 }
 
-/** Where hosts are named and labelled. */
+/** Where hosts are named, labelled, archived and brought back. */
 export interface HostPort {
   edit(
     edit: {
@@ -51,6 +52,8 @@ export interface HostPort {
     },
     actor: string,
   ): Promise<void>;
+  archive(hostId: HostId, actor: string): Promise<void>;
+  unarchive(hostId: HostId, actor: string): Promise<void>;
 }
 
 /** What the handlers work with. */
@@ -76,7 +79,7 @@ export function createHostHandlers(parts: HostParts) {
       const token = decodePageToken<[string, HostId]>(request.pageToken, isPosition);
       const after = token && { after: { hostname: token[0], id: token[1] } };
       const labels = fromWireLabels(request.labels, "labels");
-      const found = await reader.listHosts({ ...after, labels, limit: limit + 1 });
+      const found = await reader.listHosts({ ...after, labels, isArchived: request.archived, limit: limit + 1 });
       const { page, nextPageToken } = cutPage(found, limit, (last) => [last.hostname, last.id]);
       return { hosts: page.map(toWireHost), nextPageToken, counts: toWireCounts(await reader.countHosts()) };
     },
@@ -100,6 +103,18 @@ export function createHostHandlers(parts: HostParts) {
       const hostId = request.hostId as HostId;
       const labels = { set: fromWireLabels(request.setLabels, "setLabels"), remove: request.removeLabels };
       await hosts.edit({ hostId, displayName: request.displayName, labels }, context.values.get(callerKey).name);
+      return { host: toWireHost(await findHost(reader, hostId)) };
+    },
+
+    async archiveHost(request, context) {
+      const hostId = request.hostId as HostId;
+      await hosts.archive(hostId, context.values.get(callerKey).name);
+      return { host: toWireHost(await findHost(reader, hostId)) };
+    },
+
+    async unarchiveHost(request, context) {
+      const hostId = request.hostId as HostId;
+      await hosts.unarchive(hostId, context.values.get(callerKey).name);
       return { host: toWireHost(await findHost(reader, hostId)) };
     },
 

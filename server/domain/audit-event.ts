@@ -4,6 +4,8 @@ import type { FleetUpdateId, HostId, JobId } from "./ids.ts";
 export type AuditAction =
   | "host.enrolled"
   | "host.edited"
+  | "host.archived"
+  | "host.unarchived"
   | "host.removed"
   | "fleet.update_started"
   | "fleet.update_halted"

@@ -7,6 +7,7 @@ import { needsReinstall } from "./host.ts";
 
 /** Why an update was refused before anything was sent. */
 export type DispatchRefusal =
+  | { readonly reason: "host_archived" }
   | { readonly reason: "host_offline" }
   | { readonly reason: "already_at_target"; readonly version: string }
   | { readonly reason: "update_running"; readonly jobId: string }
@@ -24,6 +25,7 @@ export type DispatchRefusal =
 
 /** The host and release as they stand at the moment of dispatch. */
 export interface DispatchFacts {
+  readonly isArchived: boolean;
   readonly isOffline: boolean;
   readonly isIdentityDuplicated: boolean;
   readonly agentVersion: string;
@@ -50,6 +52,7 @@ export interface DispatchFacts {
  */
 export function findDispatchRefusal(facts: DispatchFacts, ignoreQuarantine: boolean): DispatchRefusal | undefined {
   if (facts.openJobId !== undefined) return { reason: "update_running", jobId: facts.openJobId };
+  if (facts.isArchived) return { reason: "host_archived" };
   if (facts.isIdentityDuplicated) return { reason: "identity_duplicated" };
   if (facts.targetVersion === undefined) return { reason: "no_target" };
   if (facts.agentVersion === facts.targetVersion) return { reason: "already_at_target", version: facts.targetVersion };

@@ -37,6 +37,8 @@ export interface Host {
   readonly targetVersion: string | null;
   readonly enrolledAt: Date;
   readonly lastSeenAt: Date | null;
+  /** When it was archived; null for any other. */
+  readonly archivedAt: Date | null;
   readonly latestJob: Job | null;
   /** It refuses releases of a lower sequence; 0 while it told of none. */
   readonly sequenceFloor: number;
@@ -44,7 +46,7 @@ export interface Host {
   readonly keysSequence: number;
 }
 
-/** How many hosts there are of each kind. */
+/** How many hosts there are of each kind. Archived ones are none of them. */
 export interface HostCounts {
   readonly total: number;
   readonly online: number;

@@ -136,6 +136,7 @@ function planTurn(host: PlannedHost, policy: FleetUpdatePolicy): FleetAction | "
       return "wait";
     case "already_at_target":
     case "host_removed":
+    case "host_archived":
       return { kind: "skip", hostId, reason: refusal.reason };
     case "host_offline":
       return policy.offline === "skip"

@@ -33,6 +33,7 @@ export type RefusalReason =
   | "artifact_unknown"
   | "needs_reinstall"
   | "server_busy"
+  | "host_archived"
   | "user_unknown"
   | "username_taken"
   | "last_admin"

@@ -1,4 +1,4 @@
-/** Where hosts are named and labelled. */
+/** Where hosts are named, labelled, archived and brought back. */
 import { formatLabels } from "../../gen/labels.ts";
 import { InvalidFieldError, RefusedError } from "../domain/errors.ts";
 import type { HostId } from "../domain/ids.ts";
@@ -60,6 +60,40 @@ export class HostDesk {
           ...(isLabelled ? { labels: formatLabels(labels), labels_before: formatLabels(known.labels) } : {}),
         },
       });
+    });
+    this.#parts.changes.hostChanged(hostId);
+  }
+
+  /**
+   * Archives a host: its alerts close, and it counts nowhere from now on. Its agent is not told and may stay connected.
+   *
+   * *Throws* RefusedError (host_unknown, update_running); then nothing was changed.
+   */
+  async archive(hostId: HostId, actor: string): Promise<void> {
+    await this.#parts.store.transaction(async (tx) => {
+      if ((await tx.lockDescription(hostId)) === undefined) throw unknownHost(hostId);
+      // Asked twice, answered alike.
+      if (!(await tx.archiveHost(hostId))) return;
+      const jobId = await tx.findOpenJob(hostId);
+      if (jobId !== undefined) {
+        throw new RefusedError(
+          "update_running",
+          "An update of this host is running. Cancel it, or wait for its end; nothing was changed.",
+          { host_id: hostId, job_id: jobId },
+        );
+      }
+      await tx.resolveAlerts(hostId, ["update_failed", "host_offline", "duplicate_identity"]);
+      await tx.writeAuditEvent({ actor, action: "host.archived", hostId, cause: "the host was archived" });
+    });
+    this.#parts.changes.hostChanged(hostId);
+  }
+
+  /** Brings an archived host back; what is wrong with it is told of again. *Throws* RefusedError (host_unknown). */
+  async unarchive(hostId: HostId, actor: string): Promise<void> {
+    await this.#parts.store.transaction(async (tx) => {
+      if ((await tx.lockDescription(hostId)) === undefined) throw unknownHost(hostId);
+      if (!(await tx.unarchiveHost(hostId))) return;
+      await tx.writeAuditEvent({ actor, action: "host.unarchived", hostId, cause: "the host was brought back" });
     });
     this.#parts.changes.hostChanged(hostId);
   }

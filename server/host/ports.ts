@@ -1,5 +1,6 @@
+import type { AlertKind } from "../domain/alert.ts";
 import type { NewAuditEvent } from "../domain/audit-event.ts";
-import type { HostId } from "../domain/ids.ts";
+import type { HostId, JobId } from "../domain/ids.ts";
 import type { Labels } from "../domain/labels.ts";
 
 /** The durable side of what people do to hosts. */
@@ -12,6 +13,12 @@ export interface HostTransaction {
   lockDescription(hostId: HostId): Promise<{ readonly displayName: string; readonly labels: Labels } | undefined>;
   nameHost(hostId: HostId, displayName: string): Promise<void>;
   replaceLabels(hostId: HostId, labels: Labels): Promise<void>;
+  /** Archives a host. False when it is archived already. The row stays locked. */
+  archiveHost(hostId: HostId): Promise<boolean>;
+  /** Brings a host back. False when it is not archived. */
+  unarchiveHost(hostId: HostId): Promise<boolean>;
+  findOpenJob(hostId: HostId): Promise<JobId | undefined>;
+  resolveAlerts(hostId: HostId, kinds: readonly AlertKind[]): Promise<void>;
   writeAuditEvent(event: NewAuditEvent): Promise<void>;
 }
 

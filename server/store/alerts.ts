@@ -16,17 +16,18 @@ export interface AlertCursor {
   readonly id: string;
 }
 
-/** Raises an alert, or touches the open one of its kind. Its id. */
-export async function raiseAlert(tx: Transaction<Db>, alert: NewAlert): Promise<string> {
+/** Raises an alert, or touches the open one of its kind. Its id; `undefined` for an archived host, of which there is none. */
+export async function raiseAlert(tx: Transaction<Db>, alert: NewAlert): Promise<string | undefined> {
   const { rows } = await sql<{ id: string }>`
     insert into alerts (kind, severity, host_id, fleet_update_id, job_id, reason)
-    values (${alert.kind}, ${severityOf(alert.kind)}, ${alert.hostId}, ${alert.fleetUpdateId ?? null}, ${alert.jobId ?? null}, ${alert.reason})
+    select ${alert.kind}, ${severityOf(alert.kind)}, ${alert.hostId}::uuid, ${alert.fleetUpdateId ?? null}::uuid, ${alert.jobId ?? null}::uuid, ${alert.reason}
+    where not exists (select from hosts where id = ${alert.hostId}::uuid and archived_at is not null)
     on conflict (kind, coalesce(host_id, '00000000-0000-0000-0000-000000000000'::uuid)) where resolved_at is null
     do update set touched_at = clock_timestamp(), times_raised = alerts.times_raised + 1, reason = excluded.reason,
       fleet_update_id = excluded.fleet_update_id, job_id = excluded.job_id
     returning id
   `.execute(tx);
-  return rows[0]?.id ?? "";
+  return rows[0]?.id;
 }
 
 /** Alerts to resolve: of a host, or of the fleet when there is none. */
@@ -71,7 +72,7 @@ export async function raiseOfflineAlerts(tx: Transaction<Db>): Promise<readonly 
     insert into alerts (kind, severity, host_id, reason)
     select 'host_offline', ${severityOf("host_offline")}, hosts.id, 'no session'
     from hosts
-    where removed_at is null and offline_at <= clock_timestamp() and last_seen_at is not null
+    where removed_at is null and archived_at is null and offline_at <= clock_timestamp() and last_seen_at is not null
       and not exists (select from alerts where kind = 'host_offline' and host_id = hosts.id and resolved_at is null)
       and not exists (select from jobs where host_id = hosts.id and state = 'restarting')
     on conflict do nothing

@@ -14,14 +14,14 @@ interface Chosen {
 export async function chooseBehind(tx: Transaction<Db>, toVersion: string, labels: Labels): Promise<readonly Chosen[]> {
   const { rows } = await sql<Chosen>`
     select id as "hostId", hostname, agent_version as "fromVersion" from hosts
-    where removed_at is null and (offline_at is null or offline_at > clock_timestamp())
+    where removed_at is null and archived_at is null and (offline_at is null or offline_at > clock_timestamp())
       and agent_version is distinct from ${toVersion} and ${hasLabels(labels)}
     order by hostname, id
   `.execute(tx);
   return rows;
 }
 
-/** These hosts in this order; those that are unknown, removed or without one of the labels are left out. */
+/** These hosts in this order; those that are unknown, removed, archived or without one of the labels are left out. */
 export async function chooseHosts(
   tx: Transaction<Db>,
   ids: readonly HostId[],
@@ -31,7 +31,7 @@ export async function chooseHosts(
     select hosts.id as "hostId", hostname, agent_version as "fromVersion"
     from unnest(${[...ids]}::uuid[]) with ordinality as asked (id, position)
     join hosts on hosts.id = asked.id
-    where removed_at is null and ${hasLabels(labels)}
+    where removed_at is null and archived_at is null and ${hasLabels(labels)}
     order by asked.position
   `.execute(tx);
   return rows;

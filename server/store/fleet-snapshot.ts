@@ -25,6 +25,7 @@ interface HostRow {
   os: string;
   arch: string;
   agent_version: string | null;
+  is_archived: boolean;
   is_online: boolean;
   is_duplicated: boolean;
   open_job_id: JobId | null;
@@ -52,7 +53,7 @@ export async function loadFleetSnapshot(db: Kysely<Db>, id: FleetUpdateId): Prom
     )
     select turn.host_id, turn.state, turn.job_id, own.state as job_state, own.reason as job_reason, own.details as job_details,
       hosts.removed_at is not null as removed, hosts.os, hosts.arch, hosts.agent_version,
-      (hosts.offline_at is null or hosts.offline_at > clock_timestamp()) as is_online,
+      hosts.archived_at is not null as is_archived, (hosts.offline_at is null or hosts.offline_at > clock_timestamp()) as is_online,
       hosts.identity_duplicated_at is not null as is_duplicated,
       (select open.id from jobs as open where open.host_id = turn.host_id and open.ended_at is null) as open_job_id,
       artifact.sha256, exists (select from quarantined_artifacts as q where q.sha256 = artifact.sha256) as quarantined,
@@ -128,6 +129,7 @@ function refusalOf(row: HostRow, toVersion: string): DispatchRefusal | { readonl
   if (row.removed === true) return { reason: "host_removed" };
   return findDispatchRefusal(
     {
+      isArchived: row.is_archived,
       isOffline: !row.is_online,
       isIdentityDuplicated: row.is_duplicated,
       agentVersion: row.agent_version ?? "",

@@ -76,12 +76,18 @@ function hostQuery(db: Executor) {
     .where("hosts.removed_at", "is", null);
 }
 
-/** A page of hosts that have all of these labels, by hostname, then id. */
+/** A page of hosts that have all of these labels, by hostname, then id: archived ones, others, or all where that is not said. */
 export async function listHosts(
   db: Executor,
-  query: { readonly after?: HostCursor; readonly labels?: Labels; readonly limit: number },
+  query: {
+    readonly after?: HostCursor;
+    readonly labels?: Labels;
+    readonly isArchived?: boolean;
+    readonly limit: number;
+  },
 ): Promise<readonly Host[]> {
   let hosts = hostQuery(db).where(hasLabels(query.labels ?? []));
+  if (query.isArchived !== undefined) hosts = hosts.where("archived_at", query.isArchived ? "is not" : "is", null);
   if (query.after !== undefined) {
     hosts = hosts.where(sql<boolean>`(hosts.hostname, hosts.id) > (${query.after.hostname}, ${query.after.id}::uuid)`);
   }
@@ -134,6 +140,7 @@ async function withLatestJobs(db: Executor, rows: readonly HostRow[]): Promise<r
     targetVersion: row.target_version,
     enrolledAt: row.enrolled_at,
     lastSeenAt: row.last_seen_at,
+    archivedAt: row.archived_at,
     latestJob: latest.get(row.id) ?? null,
     sequenceFloor: Number(row.sequence_floor),
     keysSequence: Number(row.keys_sequence),
@@ -152,6 +159,7 @@ export async function countHosts(db: Executor): Promise<HostCounts> {
       ),
     ])
     .where("removed_at", "is", null)
+    .where("archived_at", "is", null)
     // From the open jobs, which are few, rather than host by host: this is asked with every change of the fleet.
     .select((row) =>
       row
@@ -220,6 +228,7 @@ export async function lockDispatchFacts(
     const release = releases.find((one) => one.version === version);
     const artifact = releases.find((one) => one.version === version && one.platform === platformOf(host));
     return {
+      isArchived: host.archived_at !== null,
       isOffline: !host.is_online,
       isIdentityDuplicated: host.identity_duplicated_at !== null,
       agentVersion: host.agent_version ?? "",
@@ -278,6 +287,7 @@ export async function findRefusingHosts(
   const refusing = db
     .selectFrom("hosts")
     .where("removed_at", "is", null)
+    .where("archived_at", "is", null)
     .where(SEQUENCE_FLOOR, ">", BigInt(Math.max(sequence, permittedFloor)));
   const total = await refusing
     .select([sql<bigint>`count(*)`.as("count"), sql<bigint | null>`max(${SEQUENCE_FLOOR})`.as("highest")])

@@ -48,7 +48,8 @@ function bindTransaction(tx: Transaction<Db>, changedAlerts: string[]) {
     replaceLabels: (hostId: HostId, labels: Labels) => replaceLabels(tx, hostId, labels),
     markIdentityDuplicated: (hostId: HostId) => markIdentityDuplicated(tx, hostId),
     raiseAlert: async (alert: NewAlert) => {
-      changedAlerts.push(await raiseAlert(tx, alert));
+      const id = await raiseAlert(tx, alert);
+      if (id !== undefined) changedAlerts.push(id);
     },
     writeAuditEvent: (event: NewAuditEvent) => writeAuditEvent(tx, event),
   };

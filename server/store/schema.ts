@@ -39,6 +39,8 @@ export interface HostsTable {
   keys_sequence: Generated<bigint>;
   /** What people call it; empty for its hostname. */
   display_name: Generated<string>;
+  /** It counts nowhere from then on. */
+  archived_at: Generated<Date | null>;
 }
 
 /** What somebody says of a host: one value a key. */

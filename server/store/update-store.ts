@@ -145,7 +145,8 @@ export function bindUpdateTransaction(
     claimDueJobs: (window: ClockWindow) => claimDueJobs(tx, window, DUE_JOBS_A_TICK),
     writeAuditEvent: writeOne,
     raiseAlert: async (alert: NewAlert) => {
-      changedAlerts.push(await raiseAlert(tx, alert));
+      const id = await raiseAlert(tx, alert);
+      if (id !== undefined) changedAlerts.push(id);
     },
     resolveAlerts: async (hostId: HostId | null, kinds: readonly AlertKind[]) => {
       changedAlerts.push(...(await resolveOfOne({ hostId, kinds })));

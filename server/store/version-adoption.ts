@@ -16,14 +16,14 @@ export async function recordAdoption(db: Kysely<Db>): Promise<void> {
     await sql`
       insert into version_adoption (day, package, version, hosts)
       select (clock_timestamp() at time zone 'UTC')::date, ${AGENT_PACKAGE}, agent_version, count(*)
-      from hosts where removed_at is null and agent_version is not null group by agent_version
+      from hosts where removed_at is null and archived_at is null and agent_version is not null group by agent_version
       on conflict (day, package, version) do update set hosts = excluded.hosts
     `.execute(tx);
     // A version that nobody runs any more was still run earlier today, by nobody now.
     await sql`
       update version_adoption set hosts = 0
       where day = (clock_timestamp() at time zone 'UTC')::date and package = ${AGENT_PACKAGE}
-        and version not in (select agent_version from hosts where removed_at is null and agent_version is not null)
+        and version not in (select agent_version from hosts where removed_at is null and archived_at is null and agent_version is not null)
     `.execute(tx);
   });
 }

@@ -111,6 +111,8 @@ function toWords(facts: Readonly<Record<string, string>>): Record<string, string
 
 function sentenceOf(refusal: DispatchRefusal): string {
   switch (refusal.reason) {
+    case "host_archived":
+      return "The host is archived; bring it back first.";
     case "host_offline":
       return "The host is offline; it can be updated when it reports again.";
     case "already_at_target":

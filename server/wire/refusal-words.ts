@@ -42,6 +42,7 @@ const REASONS: Readonly<Record<RefusalReason, Refusal_Reason>> = {
   below_sequence_floor: Refusal_Reason.BELOW_SEQUENCE_FLOOR,
   artifact_unknown: Refusal_Reason.ARTIFACT_UNKNOWN,
   needs_reinstall: Refusal_Reason.NEEDS_REINSTALL,
+  host_archived: Refusal_Reason.HOST_ARCHIVED,
   server_busy: Refusal_Reason.SERVER_BUSY,
   user_unknown: Refusal_Reason.USER_UNKNOWN,
   username_taken: Refusal_Reason.USERNAME_TAKEN,

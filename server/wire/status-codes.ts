@@ -26,6 +26,7 @@ const REFUSAL_CODES: Readonly<Record<RefusalReason, StatusCode>> = {
   job_unknown: STATUS.notFound,
   release_unknown: STATUS.notFound,
   artifact_unknown: STATUS.notFound,
+  host_archived: STATUS.failedPrecondition,
   host_offline: STATUS.failedPrecondition,
   already_at_target: STATUS.failedPrecondition,
   update_running: STATUS.failedPrecondition,

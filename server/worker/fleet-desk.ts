@@ -163,9 +163,13 @@ async function chooseHosts(
     if (request.labels.length > 0) await refuseOthers(tx, request);
     return chosen;
   }
-  throw new RefusedError("host_unknown", `There is no host ${missing}, or it was removed. Nothing was sent.`, {
-    host_id: missing,
-  });
+  throw new RefusedError(
+    "host_unknown",
+    `There is no host ${missing}, or it was removed or archived. Nothing was sent.`,
+    {
+      host_id: missing,
+    },
+  );
 }
 
 /** The record of a fleet update says that each of its hosts has its labels. */

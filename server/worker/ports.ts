@@ -31,7 +31,7 @@ export interface FleetTransaction extends UpdateTransaction {
   findRunning(): Promise<FleetUpdate | undefined>;
   /** Online hosts with all of these labels that do not run this version, by hostname. */
   chooseBehind(toVersion: string, labels: Labels): Promise<readonly ChosenHost[]>;
-  /** These hosts in this order; those that are unknown, removed or without one of the labels are left out. */
+  /** These hosts in this order; those that are unknown, removed, archived or without one of the labels are left out. */
   chooseHosts(ids: readonly HostId[], labels: Labels): Promise<readonly ChosenHost[]>;
   listHosts(id: FleetUpdateId): Promise<readonly FleetHost[]>;
   insertFleetUpdate(update: {

@@ -153,6 +153,7 @@ function refusalOf(db: MemoryDatabase, { hostId }: PlaceRow, toVersion: string):
   if (host === undefined || host.isRemoved) return { reason: "host_removed" };
   return findDispatchRefusal(
     {
+      isArchived: false,
       isOffline: !isOnline(db, host),
       isIdentityDuplicated: host.isDuplicated,
       agentVersion: host.agentVersion ?? "",

@@ -36,6 +36,7 @@ export function updateQuestions(
       const targetVersion = toVersion ?? db.targetVersion;
       const manifestSha256 = db.findManifest(targetVersion ?? "");
       return {
+        isArchived: false,
         isOffline: !isOnline(db, host),
         isIdentityDuplicated: host.isDuplicated,
         agentVersion: host.agentVersion ?? "",

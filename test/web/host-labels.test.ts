@@ -65,4 +65,33 @@ inChromium("names and labels", () => {
     await page.getByText("· hosts with site=lisbon").waitFor();
     expectNoFaults(visitor);
   });
+
+  test("a host that is archived leaves the table and its counts, is seen to be alive, and comes back", async () => {
+    const { plane } = dashboard;
+    const host = await ScriptedHost.connect(plane, "retired-01");
+    await using visitor = await dashboard.visit(`/hosts/${host.hostId}`);
+    const { page } = visitor;
+    await untilLive(page);
+    await page.getByRole("button", { name: "Archive…" }).click();
+    await page.getByRole("alertdialog").getByRole("button", { name: "Archive host" }).click();
+    const archived = page.getByRole("region", { name: /^Archived since/ });
+    await archived.getByText("Its agent is connected all the same.").waitFor();
+    await page.getByText("It is archived. Bring it back to update it.").waitFor();
+    await keepPicture(page, "host-archived");
+    await page.getByRole("link", { name: "Hosts", exact: true }).first().click();
+    await page.locator('[data-host="ip-10-0-0-8"]').waitFor();
+    const row = page.locator('[data-host="retired-01"]');
+    expect(await row.count()).toBe(0);
+    expect(await page.getByTestId("tile-online").textContent()).toContain("2 of 2");
+    await page.getByRole("button", { name: "Archived 1" }).click();
+    await row.getByText("Online").waitFor();
+    expect(new URL(page.url()).search).toBe("?archived=yes");
+    expect(await findAccessibilityFaults(page)).toEqual([]);
+    await keepPicture(page, "hosts-archived");
+    await row.getByRole("link").click();
+    await page.getByRole("button", { name: "Bring back" }).click();
+    await page.getByText("retired-01 was brought back.").waitFor();
+    await archived.waitFor({ state: "detached" });
+    expectNoFaults(visitor);
+  });
 });

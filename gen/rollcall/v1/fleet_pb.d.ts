@@ -71,6 +71,13 @@ export declare type ListHostsRequest = Message<"rollcall.v1.ListHostsRequest"> &
    * @generated from field: repeated rollcall.v1.Label labels = 3;
    */
   labels: Label[];
+
+  /**
+   * Archived hosts, and no others.
+   *
+   * @generated from field: bool archived = 4;
+   */
+  archived: boolean;
 };
 
 /**
@@ -532,6 +539,70 @@ export declare type EditHostResponse = Message<"rollcall.v1.EditHostResponse"> &
 export declare const EditHostResponseSchema: GenMessage<EditHostResponse>;
 
 /**
+ * @generated from message rollcall.v1.ArchiveHostRequest
+ */
+export declare type ArchiveHostRequest = Message<"rollcall.v1.ArchiveHostRequest"> & {
+  /**
+   * @generated from field: string host_id = 1;
+   */
+  hostId: string;
+};
+
+/**
+ * Describes the message rollcall.v1.ArchiveHostRequest.
+ * Use `create(ArchiveHostRequestSchema)` to create a new message.
+ */
+export declare const ArchiveHostRequestSchema: GenMessage<ArchiveHostRequest>;
+
+/**
+ * @generated from message rollcall.v1.ArchiveHostResponse
+ */
+export declare type ArchiveHostResponse = Message<"rollcall.v1.ArchiveHostResponse"> & {
+  /**
+   * @generated from field: rollcall.v1.Host host = 1;
+   */
+  host?: Host | undefined;
+};
+
+/**
+ * Describes the message rollcall.v1.ArchiveHostResponse.
+ * Use `create(ArchiveHostResponseSchema)` to create a new message.
+ */
+export declare const ArchiveHostResponseSchema: GenMessage<ArchiveHostResponse>;
+
+/**
+ * @generated from message rollcall.v1.UnarchiveHostRequest
+ */
+export declare type UnarchiveHostRequest = Message<"rollcall.v1.UnarchiveHostRequest"> & {
+  /**
+   * @generated from field: string host_id = 1;
+   */
+  hostId: string;
+};
+
+/**
+ * Describes the message rollcall.v1.UnarchiveHostRequest.
+ * Use `create(UnarchiveHostRequestSchema)` to create a new message.
+ */
+export declare const UnarchiveHostRequestSchema: GenMessage<UnarchiveHostRequest>;
+
+/**
+ * @generated from message rollcall.v1.UnarchiveHostResponse
+ */
+export declare type UnarchiveHostResponse = Message<"rollcall.v1.UnarchiveHostResponse"> & {
+  /**
+   * @generated from field: rollcall.v1.Host host = 1;
+   */
+  host?: Host | undefined;
+};
+
+/**
+ * Describes the message rollcall.v1.UnarchiveHostResponse.
+ * Use `create(UnarchiveHostResponseSchema)` to create a new message.
+ */
+export declare const UnarchiveHostResponseSchema: GenMessage<UnarchiveHostResponse>;
+
+/**
  * @generated from message rollcall.v1.RemoveHostRequest
  */
 export declare type RemoveHostRequest = Message<"rollcall.v1.RemoveHostRequest"> & {
@@ -683,6 +754,27 @@ export declare const FleetService: GenService<{
     methodKind: "unary";
     input: typeof EditHostRequestSchema;
     output: typeof EditHostResponseSchema;
+  },
+  /**
+   * Takes a host out of every count, list, alert and update, and keeps its history. Its agent may stay connected: it is
+   * still seen to be alive. Refused while an update of it runs.
+   *
+   * @generated from rpc rollcall.v1.FleetService.ArchiveHost
+   */
+  archiveHost: {
+    methodKind: "unary";
+    input: typeof ArchiveHostRequestSchema;
+    output: typeof ArchiveHostResponseSchema;
+  },
+  /**
+   * Brings an archived host back.
+   *
+   * @generated from rpc rollcall.v1.FleetService.UnarchiveHost
+   */
+  unarchiveHost: {
+    methodKind: "unary";
+    input: typeof UnarchiveHostRequestSchema;
+    output: typeof UnarchiveHostResponseSchema;
   },
   /**
    * Revokes the host's credential and ends its stream. The agent stays installed.

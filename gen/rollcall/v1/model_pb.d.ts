@@ -341,7 +341,7 @@ export declare type Host = Message<"rollcall.v1.Host"> & {
   targetVersion: string;
 
   /**
-   * True when agent_version and target_version are different strings.
+   * True when agent_version and target_version are different strings, and it is not archived.
    *
    * @generated from field: bool update_available = 9;
    */
@@ -426,6 +426,13 @@ export declare type Host = Message<"rollcall.v1.Host"> & {
    * @generated from field: repeated rollcall.v1.Label labels = 21;
    */
   labels: Label[];
+
+  /**
+   * When it was archived: it counts nowhere and is sent nothing. Unset for any other host.
+   *
+   * @generated from field: google.protobuf.Timestamp archived_at = 22;
+   */
+  archivedAt?: Timestamp | undefined;
 };
 
 /**
@@ -435,7 +442,7 @@ export declare type Host = Message<"rollcall.v1.Host"> & {
 export declare const HostSchema: GenMessage<Host>;
 
 /**
- * How many hosts there are of each kind, over the whole fleet whatever the filter.
+ * How many hosts there are of each kind, over the whole fleet whatever the filter. Archived ones are none of them.
  *
  * @generated from message rollcall.v1.HostCounts
  */
@@ -683,6 +690,11 @@ export enum Refusal_Reason {
    * @generated from enum value: REASON_SERVER_BUSY = 33;
    */
   SERVER_BUSY = 33,
+
+  /**
+   * @generated from enum value: REASON_HOST_ARCHIVED = 34;
+   */
+  HOST_ARCHIVED = 34,
 
   /**
    * From here on: people, sessions and API tokens.

@@ -13,6 +13,7 @@ import * as notifications from "./0011-notifications.ts";
 import * as sharedKeys from "./0012-shared-keys.ts";
 import * as hostLabels from "./0013-host-labels.ts";
 import * as jobLogs from "./0014-job-logs.ts";
+import * as archivedHosts from "./0015-archived-hosts.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -30,4 +31,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0012-shared-keys": sharedKeys,
   "0013-host-labels": hostLabels,
   "0014-job-logs": jobLogs,
+  "0015-archived-hosts": archivedHosts,
 };

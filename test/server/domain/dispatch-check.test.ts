@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { findDispatchRefusal, type DispatchFacts } from "../../../server/domain/dispatch-check.ts";
 
 const READY: DispatchFacts = {
+  isArchived: false,
   isOffline: false,
   isIdentityDuplicated: false,
   agentVersion: "1.0",
@@ -25,6 +26,7 @@ test("a host that is online, behind and idle may be updated", () => {
 
 test("each thing that stands against an update is named with its facts", () => {
   expect(refusalOf({ openJobId: "j" })).toEqual({ reason: "update_running", jobId: "j" });
+  expect(refusalOf({ isArchived: true, isIdentityDuplicated: true })).toEqual({ reason: "host_archived" });
   expect(refusalOf({ isIdentityDuplicated: true })).toEqual({ reason: "identity_duplicated" });
   expect(refusalOf({ targetVersion: undefined })).toEqual({ reason: "no_target" });
   expect(refusalOf({ agentVersion: "2.0" })).toEqual({ reason: "already_at_target", version: "2.0" });

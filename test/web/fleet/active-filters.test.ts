@@ -9,6 +9,7 @@ const view: HostQuery = {
   platforms: ["linux-x64"],
   versions: ["1.9.0", "2.0.0"],
   labels: ["site=lisbon"],
+  isArchived: true,
   sort: "version",
   isDescending: true,
 };
@@ -16,6 +17,7 @@ const view: HostQuery = {
 test("every choice of a view is one filter, and the view of every host has none", () => {
   expect(activeFilters(view).map(({ label }) => label)).toEqual([
     "'web'",
+    "Archived",
     "Behind",
     "Failing",
     "Offline",
@@ -28,7 +30,7 @@ test("every choice of a view is one filter, and the view of every host has none"
 });
 
 test("a filter that is taken off leaves the others and the order alone", () => {
-  const [search, , failing, , , older] = activeFilters(view);
+  const [search, , , failing, , , older] = activeFilters(view);
   expect(search?.without).toEqual({ ...view, search: "" });
   expect(failing?.without).toEqual({ ...view, updates: ["behind"] });
   expect(older?.without).toEqual({ ...view, versions: ["2.0.0"] });

@@ -26,6 +26,7 @@ const anyQuery: fc.Arbitrary<HostQuery> = fc.record({
     fc.tuple(word, word).map(([key, value]) => `${key}=${value}`),
     { maxLength: 3 },
   ),
+  isArchived: fc.boolean(),
   sort: fc.constantFrom(...SORT_KEYS),
   isDescending: fc.boolean(),
 });

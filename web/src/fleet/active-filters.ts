@@ -27,6 +27,7 @@ export function activeFilters(view: HostQuery): readonly ActiveFilter[] {
     }));
   return [
     ...(view.search === "" ? [] : [{ label: `'${view.search}'`, without: { ...view, search: "" } }]),
+    ...(view.isArchived ? [{ label: "Archived", without: { ...view, isArchived: false } }] : []),
     ...listed("updates", (word) => FILTER_WORDS[word]),
     ...listed("status", (word) => FILTER_WORDS[word]),
     ...listed("platforms", (word) => word),

@@ -11,10 +11,10 @@ import type { WatchFleetResponse } from "../../../gen/rollcall/v1/fleet_pb.js";
 import type { HostCounts } from "../../../gen/rollcall/v1/model_pb.js";
 import type { FleetUpdate } from "../../../gen/rollcall/v1/rollout_pb.js";
 import { toMs } from "../../../gen/words/times.ts";
-import { EMPTY_ROSTER, HostRoster, type RosterPicture } from "./host-roster.ts";
+import { EMPTY_FLEET_ROSTER, FleetRoster, type FleetRosterPicture } from "./fleet-roster.ts";
 
 /** An unchanging picture of the fleet. */
-export interface FleetPicture extends RosterPicture {
+export interface FleetPicture extends FleetRosterPicture {
   readonly counts: HostCounts | undefined;
   /** Those that are open. */
   readonly alerts: ReadonlyMap<string, Alert>;
@@ -26,7 +26,7 @@ export interface FleetPicture extends RosterPicture {
 
 /** What nobody knows anything of yet. */
 export const EMPTY_PICTURE: FleetPicture = {
-  ...EMPTY_ROSTER,
+  ...EMPTY_FLEET_ROSTER,
   counts: undefined,
   alerts: new Map(),
   fleetUpdates: [],
@@ -34,9 +34,9 @@ export const EMPTY_PICTURE: FleetPicture = {
 };
 
 export class FleetModel {
-  #roster = new HostRoster();
+  #roster = new FleetRoster();
   /** A new snapshot while it comes. */
-  #arriving: HostRoster | undefined;
+  #arriving: FleetRoster | undefined;
   #counts: HostCounts | undefined;
   #isComplete = false;
   readonly #alerts = new Map<string, Alert>();
@@ -112,7 +112,7 @@ export class FleetModel {
   }
 
   #beginSnapshot(): void {
-    this.#arriving = new HostRoster();
+    this.#arriving = new FleetRoster();
     // The very first one shows as it comes.
     if (!this.#isComplete) this.#roster = this.#arriving;
   }

@@ -41,6 +41,7 @@ export class Fleet implements Disposable {
 
   readonly hosts = $derived(this.#picture.hosts);
   readonly ordered = $derived(this.#picture.ordered);
+  readonly archived = $derived(this.#picture.archived);
   readonly counts = $derived(this.#picture.counts);
   readonly tally = $derived(this.#picture.tally);
   readonly alerts = $derived(this.#picture.alerts);

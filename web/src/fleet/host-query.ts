@@ -25,6 +25,8 @@ export interface HostQuery {
   readonly versions: readonly string[];
   /** As in `site=lisbon`; a host has all of them. */
   readonly labels: readonly string[];
+  /** Archived hosts, and no others. */
+  readonly isArchived: boolean;
   readonly sort: SortKey;
   readonly isDescending: boolean;
 }
@@ -37,6 +39,7 @@ export const EVERY_HOST: HostQuery = {
   platforms: [],
   versions: [],
   labels: [],
+  isArchived: false,
   sort: "name",
   isDescending: false,
 };
@@ -52,6 +55,7 @@ export function readHostQuery(query: URLSearchParams): HostQuery {
     platforms: wordsOf(query, "platform"),
     versions: wordsOf(query, "version"),
     labels: wordsOf(query, "label").filter((label) => splitLabel(label) !== undefined),
+    isArchived: query.get("archived") === "yes",
     sort: key ?? "name",
     isDescending: key !== undefined && sort.startsWith("-"),
   };
@@ -68,6 +72,7 @@ export function writeHostQuery(view: HostQuery): string {
   put("platform", view.platforms);
   put("version", view.versions);
   put("label", view.labels);
+  if (view.isArchived) query.set("archived", "yes");
   if (view.search !== "") query.set("q", view.search);
   const sort = `${view.isDescending ? "-" : ""}${view.sort}`;
   if (sort !== "name") query.set("sort", sort);
@@ -88,6 +93,7 @@ function wordsOf(query: URLSearchParams, name: string): readonly string[] {
 export function isFiltered(view: HostQuery): boolean {
   return (
     view.search !== "" ||
+    view.isArchived ||
     [view.updates, view.status, view.platforms, view.versions, view.labels].some((list) => list.length > 0)
   );
 }
@@ -104,7 +110,7 @@ const UPDATE_TESTS: Readonly<Record<UpdateFilter, (host: Host) => boolean>> = {
   updating: (host) => host.latestJob !== undefined && isOpen(host.latestJob.state),
 };
 
-/** The hosts that a view shows, in its order. `ordered` is by name already. */
+/** The hosts that a view shows, in its order. `ordered` is by name already, and archived where the view asks for that. */
 export function selectHosts(ordered: readonly Host[], view: HostQuery): readonly Host[] {
   if (!isFiltered(view)) return sortHosts(ordered, view);
   const words = view.search.toLowerCase().split(/\s+/).filter(Boolean);
