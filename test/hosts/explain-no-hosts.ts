@@ -17,7 +17,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 const TRIAL = `
 set -eu
 ip link add rollcalltrial type bridge
-mount -t overlay overlay -o "lowerdir=$FOLDER/lower,upperdir=$FOLDER/upper,workdir=$FOLDER/work" "$FOLDER/merged"
+mount -t overlay overlay -o "lowerdir=$FOLDER/lower,upperdir=$FOLDER/upper,workdir=$FOLDER/work,volatile" "$FOLDER/merged"
 umount -l /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
 test -e /sys/fs/cgroup/cgroup.procs

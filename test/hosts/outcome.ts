@@ -28,8 +28,10 @@ export async function untilOutcome(
   job: Job,
   runs: keyof AgentBuilds,
 ): Promise<Outcome> {
-  const { state, reason, toVersion, committedAt, endedAt } = await fleet.untilEnded(job);
+  await fleet.untilEnded(job);
   await fleet.untilOnline(host.machine.name, fleet.builds[runs].version);
+  // A host that was lost may have told a truer outcome by now.
+  const { state, reason, toVersion, committedAt, endedAt } = await fleet.readJob(job);
   const outcome = {
     state: JobState[state] as keyof typeof JobState,
     reason: JobReason[reason] as keyof typeof JobReason,
@@ -46,7 +48,7 @@ export async function untilOutcome(
 }
 
 /** Which build a file of a running host is. *Shape*: `undefined` when it is neither, or not there. */
-async function findBuild(
+export async function findBuild(
   { builds }: HostFleet,
   { machine }: FleetHost,
   path: string,

@@ -27,7 +27,12 @@ export interface SystemdHostOrder {
   readonly shared?: Readonly<Record<string, string>>;
 }
 
-/** Stops after "unshared" until it is told the address: its network is attached from outside meanwhile. */
+/**
+ * Stops after "unshared" until it is told the address: its network is attached from outside meanwhile.
+ *
+ * *Source*: Linux, filesystems/overlayfs.rst, "Volatile mount": nothing is synced to the disk, which many hosts at once
+ * would wait for, and a layer is mounted again only once the mark of that is deleted.
+ */
 const BOOT = `
 set -eu
 echo unshared
@@ -35,7 +40,8 @@ read -r address
 ip link set lo up
 ip address add "$address" dev eth0
 ip link set eth0 up
-mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$FOLDER/upper,workdir=$FOLDER/work" "$FOLDER/merged"
+rm -rf "$FOLDER/work/work/incompat"
+mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$FOLDER/upper,workdir=$FOLDER/work,volatile" "$FOLDER/merged"
 umount -l /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
 mkdir "/sys/fs/cgroup/$GROUP"
