@@ -26,11 +26,7 @@ import { AGENT_FOLDER, DASHBOARD_FOLDER } from "./folders.ts";
 import type { Log } from "./log.ts";
 import { createServerMetrics } from "./metrics/server-metrics.ts";
 import { createNotifications } from "./notifications.ts";
-import { ReleaseCatalog } from "./release/release-catalog.ts";
-import { ReleaseDesk } from "./release/release-desk.ts";
-import { ReleaseDownloads } from "./release/release-downloads.ts";
-import { ReleaseFolders } from "./release/release-folders.ts";
-import { ReleaseImporter } from "./release/release-importer.ts";
+import { createReleaseParts } from "./release-parts.ts";
 import { startReplicaParts, writeTakeover } from "./replica-parts.ts";
 import { AnnouncedChanges } from "./replicas/announced-changes.ts";
 import { NoticeBoard } from "./replicas/notice-board.ts";
@@ -41,7 +37,6 @@ import { createAuditSealStore } from "./store/audit-seals.ts";
 import { createHostStore } from "./store/host-store.ts";
 import { createIdentityStore } from "./store/identity-store.ts";
 import { createFleetStore } from "./store/fleet-store.ts";
-import { createReleaseStore } from "./store/release-store.ts";
 import { openReplicaStore } from "./store/replica-store.ts";
 import { createDeadlineStore, createUpdateStore } from "./store/update-store.ts";
 import type { CertificatePair } from "./stream/certificate-authority.ts";
@@ -110,10 +105,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     new ChangeFeed(reader, clock, random, (error) => log("warn", "change feed", { error: String(error) })),
   );
   const changes = new AnnouncedChanges(feed, board);
-  const releaseStore = createReleaseStore(db);
-  const folders = new ReleaseFolders(config.releasesDir, replicaId, random);
-  const catalog = new ReleaseCatalog({ store: releaseStore, folders, serverVersion: version, log });
-  const importer = new ReleaseImporter({ store: releaseStore, folders, rootKeysPath: config.rootKeysPath, log });
+  const releases = createReleaseParts({ db, config, replicaId, version, random, log, board, changes });
+  const { folders, catalog, importer } = releases;
   const notifications = createNotifications({ db, config, clock, random, durations, log });
   parts.use(notifications.loop).start();
   const alertsChanged = (ids: readonly string[]): void => {
@@ -267,13 +260,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     removeHost: (hostId: HostId, actor: string) => removeHost(interpreter, disconnect, hostId, actor),
     acknowledgeAlert: (id: string, actor: string) => acknowledgeAlert(interpreter, id, actor),
     serverVersion: version,
-    // Every host may be behind once the target changed, or no longer.
-    releases: new ReleaseDesk({ importer, catalog, targetChanged: () => changes.everythingChanged() }),
+    releases: releases.desk,
     listReleases: () => reader.listReleases(),
     deliveryCounts: () => turns.counts,
     tokens: identities,
     mayInstall: (bearer: string) => identities.mayInstall(bearer),
-    downloads: new ReleaseDownloads({ store: releaseStore, folders }),
+    downloads: releases.downloads,
     install: offer,
     installCommand: (origin: string, token: string) => offer.command(origin, token),
     windowsInstallCommand: (origin: string, token: string) => offer.windowsCommand(origin, token),

@@ -26,13 +26,22 @@ export class ReleaseCatalog implements DeliverySource {
     this.#parts = parts;
   }
 
-  /** Lets the target follow the server's own version, unless an admin chose another. True when that changed it. */
+  /**
+   * Lets the target follow the server's own version, unless an admin chose another. It only goes forward, by the
+   * releases' sequence: servers of two versions may share a database while they are upgraded one after the other, and
+   * an old one that starts again must not set the fleet back. True when that changed it.
+   */
   async followServerVersion(): Promise<boolean> {
     const { store, serverVersion: version, log } = this.#parts;
-    if (!(await this.#list()).some((release) => release.version === version)) {
+    const releases = await this.#list();
+    const own = releases.find((release) => release.version === version);
+    if (own === undefined) {
       log("warn", "no release of this server's own version", { version });
       return false;
     }
+    const target = releases.find((release) => release.isTarget);
+    if (target !== undefined && target.sequence > own.sequence)
+      log("info", "the target stays: it is newer than this server", { version, target: target.version });
     return store.transaction(async (tx) => {
       if (!(await tx.followServerVersion(AGENT_PACKAGE, version))) return false;
       await tx.writeAuditEvent({

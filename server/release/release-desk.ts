@@ -10,6 +10,8 @@ export interface ReleaseDeskParts {
   readonly catalog: ReleaseCatalog;
   /** Told once another version is the target, or what it is made of may be sent again. */
   readonly targetChanged: () => void;
+  /** Told of each release that was taken in. */
+  readonly imported: () => void;
 }
 
 export class ReleaseDesk {
@@ -25,10 +27,16 @@ export class ReleaseDesk {
     signal: AbortSignal,
     actor: string,
   ): Promise<Release> {
-    const { importer, catalog, targetChanged } = this.#parts;
+    const { importer, catalog, imported } = this.#parts;
     const version = await importer.importUpload(messages, signal, actor);
-    if (await catalog.followServerVersion()) targetChanged();
+    imported();
+    await this.followServerVersion();
     return catalog.get(version);
+  }
+
+  /** Lets the target follow the server's own version, whoever took that release in. */
+  async followServerVersion(): Promise<void> {
+    if (await this.#parts.catalog.followServerVersion()) this.#parts.targetChanged();
   }
 
   async removeRelease(version: string, actor: string): Promise<void> {

@@ -31,6 +31,8 @@ export type Topic =
   | "host_removed"
   /** A host of whose credential a newer generation is in use. */
   | "credential"
+  /** A release was taken in. */
+  | "release"
   /** Somebody's rights were taken away. */
   | "rights"
   /** A fleet update has work for whoever carries it out. */

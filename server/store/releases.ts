@@ -128,7 +128,10 @@ export async function holdTargetVersion(tx: Transaction<Db>, packageName: string
   return target?.version;
 }
 
-/** Lets the target follow the server's own version, unless an admin chose another. True when that changed it. */
+/**
+ * Lets the target follow the server's own version, unless an admin chose another or it is that of a later release.
+ * True when that changed it.
+ */
 export async function followServerVersion(db: Executor, packageName: string, version: string): Promise<boolean> {
   const changed = await db
     .insertInto("target_versions")
@@ -138,7 +141,10 @@ export async function followServerVersion(db: Executor, packageName: string, ver
         .column("package")
         .doUpdateSet({ version, changed_at: sql<Date>`clock_timestamp()` })
         .where("target_versions.chosen_by", "is", null)
-        .where("target_versions.version", "!=", version),
+        .where(
+          sql<boolean>`(select sequence from releases where package = ${packageName} and version = ${version})
+            > (select sequence from releases where package = target_versions.package and version = target_versions.version)`,
+        ),
     )
     .returning("version")
     .executeTakeFirst();

@@ -80,25 +80,26 @@ export class ChildFleet implements AsyncDisposable {
   }
 
   /** A server with a data directory of this name, not started yet. */
-  addServer(name: string): ServerChild {
+  addServer(name: string, version = NEW_VERSION, sources?: string): ServerChild {
     return this.#parts.use(
       new ServerChild({
         dataDir: join(this.folder, name),
         releasesDir: this.releasesDir,
-        version: NEW_VERSION,
+        version,
         databaseUrl: this.database.url,
         durations: this.#durations,
         limits: ONE_ADDRESS,
+        ...(sources === undefined ? {} : { sources }),
       }),
     );
   }
 
   /** Another server with the keys of the first, as those that share a database have them. Started. */
-  async addReplica(name: string, first: string): Promise<ServerChild> {
+  async addReplica(name: string, first: string, version = NEW_VERSION): Promise<ServerChild> {
     for (const kept of ["credential.key", "tls"]) {
       await cp(join(this.folder, first, kept), join(this.folder, name, kept), { recursive: true });
     }
-    const server = this.addServer(name);
+    const server = this.addServer(name, version);
     await server.start();
     return server;
   }

@@ -25,6 +25,8 @@ export interface ServerChildOptions {
   readonly databaseUrl: string;
   readonly durations?: Partial<Durations>;
   readonly limits?: Partial<ListenerLimits>;
+  /** Root of the sources that it runs; of this checkout unless given. */
+  readonly sources?: string;
   /** Besides what the others say. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -46,24 +48,28 @@ export class ServerChild implements AsyncDisposable {
 
   /** Starts it, on the ports it had before. *Throws* Error with its log when it ends instead of getting ready. */
   async start(environment: Readonly<Record<string, string>> = {}): Promise<void> {
-    const { dataDir, releasesDir, version, databaseUrl, durations, limits } = this.#options;
-    const child = spawn(process.execPath, [join(repositoryRoot, "test", "support", "server-child-program.ts")], {
-      env: {
-        PATH: process.env["PATH"],
-        NODE_COMPILE_CACHE: COMPILE_CACHE,
-        ROLLCALL_DATA_DIR: dataDir,
-        ROLLCALL_RELEASES_DIR: releasesDir,
-        ROLLCALL_VERSION: version,
-        ROLLCALL_DATABASE_URL: databaseUrl,
-        ROLLCALL_WEB_LISTEN: this.#ready?.web.replace("http://", "") ?? `127.0.0.1:${await findQuietPort()}`,
-        ROLLCALL_AGENT_LISTEN: this.#ready?.agents ?? `127.0.0.1:${await findQuietPort()}`,
-        TEST_DURATIONS: JSON.stringify(durations ?? {}),
-        TEST_LIMITS: JSON.stringify(limits ?? {}),
-        ...this.#options.environment,
-        ...environment,
+    const { dataDir, releasesDir, version, databaseUrl, durations, limits, sources } = this.#options;
+    const child = spawn(
+      process.execPath,
+      [join(sources ?? repositoryRoot, "test", "support", "server-child-program.ts")],
+      {
+        env: {
+          PATH: process.env["PATH"],
+          NODE_COMPILE_CACHE: COMPILE_CACHE,
+          ROLLCALL_DATA_DIR: dataDir,
+          ROLLCALL_RELEASES_DIR: releasesDir,
+          ROLLCALL_VERSION: version,
+          ROLLCALL_DATABASE_URL: databaseUrl,
+          ROLLCALL_WEB_LISTEN: this.#ready?.web.replace("http://", "") ?? `127.0.0.1:${await findQuietPort()}`,
+          ROLLCALL_AGENT_LISTEN: this.#ready?.agents ?? `127.0.0.1:${await findQuietPort()}`,
+          TEST_DURATIONS: JSON.stringify(durations ?? {}),
+          TEST_LIMITS: JSON.stringify(limits ?? {}),
+          ...this.#options.environment,
+          ...environment,
+        },
+        stdio: ["ignore", "pipe", "pipe"],
       },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    );
     this.#process = child;
     child.stderr.on("data", (chunk: Buffer) => {
       this.#stderr += chunk.toString();
