@@ -11,6 +11,8 @@
  *
  * The first work after a quiet while starts at once; the next ones gather until the
  * transaction before theirs is over, so the slower the database is, the more they share.
+ * Once some do share one, the next transaction waits a little for more of them; a host
+ * that is alone, whose works follow one another, waits for nobody.
  */
 import type { Clock } from "../domain/clock.ts";
 import type { HostId } from "../domain/ids.ts";
@@ -29,7 +31,7 @@ interface Member<Tx> {
   readonly reject: (error: unknown) => void;
 }
 
-/** *Units*: milliseconds between the beginnings of two transactions. */
+/** *Units*: milliseconds from the beginning of a transaction that was shared to that of the next. */
 const GATHER_MS = 20;
 /** One that takes longer than this waits for somebody's lock: the next one waits for it no longer. */
 const BLOCKED_MS = 200;
@@ -54,6 +56,7 @@ export class SharedTransactions<Tx> {
   #waiting: Member<Tx>[] = [];
   readonly #busyHosts = new Set<HostId>();
   #atOnce = 0;
+  #wasShared = false;
   #beganAtMs = Number.NEGATIVE_INFINITY;
   #timer: Disposable | undefined;
 
@@ -74,7 +77,8 @@ export class SharedTransactions<Tx> {
     if (this.#timer !== undefined || this.#atOnce >= GREATEST_AT_ONCE) return;
     if (!this.#waiting.some(({ hostId }) => !this.#busyHosts.has(hostId))) return;
     const sinceBegunMs = this.#clock.monotonicMs() - this.#beganAtMs;
-    const intervalMs = this.#atOnce === 0 ? GATHER_MS : BLOCKED_MS;
+    const gatherMs = this.#wasShared ? GATHER_MS : 0;
+    const intervalMs = this.#atOnce === 0 ? gatherMs : BLOCKED_MS;
     this.#timer = this.#clock.schedule(Math.max(0, intervalMs - sinceBegunMs), () => {
       this.#timer = undefined;
       void this.#begin();
@@ -84,6 +88,7 @@ export class SharedTransactions<Tx> {
   async #begin(): Promise<void> {
     this.#beganAtMs = this.#clock.monotonicMs();
     const members = this.#takeMembers();
+    this.#wasShared = members.length > 1;
     this.#atOnce += 1;
     this.#beginSoon();
     await this.#carryOut(members);
