@@ -13,6 +13,7 @@ export function createSourcesPlatform(): UpdatePlatform {
     settle: async () => ({ kind: "none" }),
     prepare: async () => undefined,
     preflight: async () => refuse(),
+    expectBlocks: async () => refuse(),
     openStage: async () => refuse(),
     probe: async () => refuse(),
     swap: async () => refuse(),

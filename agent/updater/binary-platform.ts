@@ -1,9 +1,10 @@
+import { lstat } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import type { Clock } from "../clock.ts";
-import { openBinary, takeStock, type BlockStock } from "./block-source.ts";
+import { isUnchanged, openBinary, takeStock, type BlockStock } from "./block-source.ts";
 import { confirmUpdate } from "./confirm.ts";
 import { removeIfPresent } from "./durable-file.ts";
-import { digestFile, type FileDigest } from "./file-digest.ts";
+import { digestFile } from "./file-digest.ts";
 import type { JobLog } from "./job-log.ts";
 import { NO_REASON, type Journal } from "./journal.ts";
 import { openStage } from "./open-stage.ts";
@@ -12,6 +13,7 @@ import { probeBinary } from "./probe-binary.ts";
 import { settleUpdate } from "./settle.ts";
 import type { StageFile } from "./stage-file.ts";
 import { swapBinary, swapFailed } from "./swap.ts";
+import { hasErrorCode } from "./system-error.ts";
 import type { SystemRules } from "./system-rules.ts";
 import type { TrustStore } from "./trust-store.ts";
 import { updatePaths, type UpdatePaths } from "./update-paths.ts";
@@ -45,7 +47,6 @@ export class BinaryPlatform implements UpdatePlatform {
   readonly #paths: UpdatePaths;
   #stage: StageFile | undefined;
   #stock: Promise<BlockStock | undefined> | undefined;
-  #ownDigest: Promise<FileDigest> | undefined;
 
   constructor(options: PlatformOptions, rules: SystemRules) {
     for (const path of [options.binaryPath, options.stateDir]) {
@@ -70,6 +71,21 @@ export class BinaryPlatform implements UpdatePlatform {
     return checkPreflight(this.#paths, this.#rules, artifact, reserveBytes);
   }
 
+  async expectBlocks({ blockSizeBytes }: Artifact, blockDigests: readonly Buffer[]): Promise<number[] | undefined> {
+    const stock = await this.#stock;
+    if (stock?.blockSizeBytes !== blockSizeBytes || (await this.#hasLeftover())) return undefined;
+    const known = new Set(stock.digests);
+    return [...blockDigests.keys()].filter((index) => known.has(blockDigests[index]?.toString("hex") ?? ""));
+  }
+
+  /** An earlier attempt's file may hold more than the binary does. */
+  #hasLeftover(): Promise<boolean> {
+    return lstat(this.#paths.staged).then(
+      () => true,
+      (error: unknown) => !hasErrorCode(error, "ENOENT"),
+    );
+  }
+
   async openStage(artifact: Artifact, blockDigests: readonly Buffer[]): Promise<Stage> {
     await this.leave();
     const wanted = blockDigests.map((digest) => digest.toString("hex"));
@@ -81,9 +97,6 @@ export class BinaryPlatform implements UpdatePlatform {
 
   async probe(artifact: Artifact, signal: AbortSignal): Promise<void> {
     const { configPath, stateDir, clock, probeLimitMs = PROBE_LIMIT_MS } = this.#options;
-    // This process has nothing else to do meanwhile, and the swap will ask for it.
-    this.#ownDigest = digestFile(this.#paths.binary);
-    this.#ownDigest.catch(() => undefined);
     const request = {
       path: this.#paths.staged,
       configPath,
@@ -102,13 +115,20 @@ export class BinaryPlatform implements UpdatePlatform {
   async #createEntry(artifact: Artifact, order: SwapOrder): Promise<Journal> {
     const { jobId, fromVersion, toVersion, sequence } = order;
     try {
-      const { sha256 } = await (this.#ownDigest ?? digestFile(this.#paths.binary));
+      const sha256 = await this.#digestBinary();
       const { bootId, uptimeMs } = await this.#rules.readMoment();
       const versions = { fromSha256: sha256, toSha256: artifact.sha256, fromVersion, toVersion, sequence };
       return { state: "unconfirmed", jobId, ...versions, bootId, uptimeMs, reason: NO_REASON };
     } catch (cause) {
       throw swapFailed(this.#paths, cause);
     }
+  }
+
+  async #digestBinary(): Promise<string> {
+    const { binary } = this.#paths;
+    const stock = await this.#stock;
+    if (stock !== undefined && (await isUnchanged(binary, stock))) return stock.sha256;
+    return (await digestFile(binary)).sha256;
   }
 
   async leave(): Promise<void> {

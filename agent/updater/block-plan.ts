@@ -32,6 +32,13 @@ export class BlockPlan {
     this.#missingCount -= 1;
   }
 
+  /** Records that a block does not stand in the stage after all. */
+  markMissing(index: number): void {
+    if (this.isMissing(index)) return;
+    this.#missing[index] = 1;
+    this.#missingCount += 1;
+  }
+
   /** The missing blocks as ranges, lowest first; what exceeds one request is left for the next. */
   missingRanges(): readonly Range[] {
     const ranges: Range[] = [];

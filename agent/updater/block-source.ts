@@ -1,7 +1,8 @@
 /** Files on this host that blocks of a release may be taken from. */
 import { constants, type BigIntStats } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
+import { lstat, open, type FileHandle } from "node:fs/promises";
 import { digestBlocks, type BlockDigest } from "./block-digests.ts";
+import { digestOpenFile } from "./file-digest.ts";
 import { systemErrorCode } from "./system-error.ts";
 
 /** An open file and its blocks. */
@@ -15,6 +16,8 @@ export interface BlockStock {
   readonly blockSizeBytes: number;
   readonly identity: string;
   readonly digests: readonly BlockDigest[];
+  /** Of the whole file, in lower-case hex. */
+  readonly sha256: string;
 }
 
 const { O_NOFOLLOW, O_NONBLOCK } = constants;
@@ -25,9 +28,15 @@ export async function takeStock(path: string, blockSizeBytes: number): Promise<B
   return await tryOpen(path, constants.O_RDONLY, async (file) => {
     const identity = identify(await file.stat({ bigint: true }));
     const digests = await digestBlocks(file, blockSizeBytes);
+    const { sha256 } = await digestOpenFile(file);
     await file.close();
-    return { blockSizeBytes, identity, digests };
+    return { blockSizeBytes, identity, digests, sha256 };
   });
+}
+
+/** Whether what is known of a file still is what stands at `path`. *Throws* what the system says. */
+export async function isUnchanged(path: string, stock: BlockStock): Promise<boolean> {
+  return identify(await lstat(path, { bigint: true })) === stock.identity;
 }
 
 /**

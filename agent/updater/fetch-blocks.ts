@@ -13,8 +13,17 @@ import type { Stage } from "./update-platform.ts";
 
 const inflate = promisify(zstdDecompress);
 
+/** A stage that opens while the blocks it will lack are on their way. */
+export interface OpeningStage {
+  readonly opening: Promise<Stage>;
+  /** Blocks that it will have. `undefined` when only the open stage tells, which is waited for then. */
+  readonly expected: readonly number[] | undefined;
+}
+
 /**
  * Fills a stage with every block of the release that it lacks, over as many streams as it takes.
+ * The last block ends it: how the stream that brought it ends is the server's affair,
+ * which writes down first what it sent, to a disk that may be busy with these very blocks.
  * `onBytesDone` is told of the bytes in place, those that were there before included.
  *
  * *Throws* UpdateError: download_failed, digest_mismatch, or what the stage says of the disk; the signal's reason.
@@ -22,7 +31,7 @@ const inflate = promisify(zstdDecompress);
 export async function fetchBlocks(
   jobId: string,
   release: CheckedRelease,
-  stage: Stage,
+  { opening, expected }: OpeningStage,
   context: FetchContext,
   onBytesDone: (bytesDone: number) => void,
 ): Promise<void> {
@@ -31,19 +40,29 @@ export async function fetchBlocks(
   const arriving = new Set<number>();
   /** Resolves when every block that came so far was handed to the stage, or was none. */
   let handedOver: Promise<void> = Promise.resolve();
+  const complete = Promise.withResolvers<void>();
   let bytesDone = 0;
-  for (const index of stage.present) {
-    plan.markPresent(index);
-    bytesDone += blockSize(release, index);
-  }
-  if (bytesDone > 0) onBytesDone(bytesDone);
+  for (const index of expected ?? (await opening).present) plan.markPresent(index);
+  const opened = opening.then((stage) => {
+    for (const index of expected ?? []) plan.markMissing(index);
+    for (const index of stage.present) {
+      plan.markPresent(index);
+      bytesDone += blockSize(release, index);
+    }
+    if (bytesDone > 0) onBytesDone(bytesDone);
+    return stage;
+  });
+  const unopened = new AbortController();
+  opened.catch((error: unknown) => unopened.abort(error));
+  if (plan.missingCount === 0) await opened;
   if (plan.missingCount === 0) return;
+  context.signal.throwIfAborted();
   await fetchPersistently(context, async (delivery, advanced, signal) => {
     const take = async (block: FetchBlocksResponse): Promise<void> => {
       if (isWaitNotice(block)) return advanced();
       const { index } = block;
       if (!plan.isMissing(index) || arriving.has(index))
-        throw failed(`the server sent block ${index}, which was not asked for`);
+        throw downloadFailed(`the server sent block ${index}, which was not asked for`);
       arriving.add(index);
       // Blocks are inflated side by side and written in the order they came: which ones are written by one call is not left to chance.
       const earlier = handedOver;
@@ -51,6 +70,7 @@ export async function fetchBlocks(
       handedOver = own.promise;
       try {
         const bytes = await checkBlock(block, blockSize(release, index), blockDigests[index]);
+        const stage = await opened;
         await earlier;
         const written = stage.write(index, bytes);
         own.resolve();
@@ -59,18 +79,28 @@ export async function fetchBlocks(
         bytesDone += bytes.length;
         advanced();
         onBytesDone(bytesDone);
+        if (plan.missingCount === 0) complete.resolve();
       } finally {
         own.resolve();
         arriving.delete(index);
       }
     };
     while (plan.missingCount > 0) {
+      unopened.signal.throwIfAborted();
       const missingBefore = plan.missingCount;
-      await delivery.fetchBlocks(jobId, plan.missingRanges(), take, signal);
+      const stream = delivery.fetchBlocks(
+        jobId,
+        plan.missingRanges(),
+        take,
+        AbortSignal.any([signal, unopened.signal]),
+      );
+      await Promise.race([stream, complete.promise]).finally(() => unopened.signal.throwIfAborted());
+      await opened;
       if (plan.missingCount === missingBefore) throw new Error("the server sent no block");
     }
   });
-  if (bytesDone !== artifact.sizeBytes) throw failed(`${bytesDone} bytes came, ${artifact.sizeBytes} were announced`);
+  if (bytesDone !== artifact.sizeBytes)
+    throw downloadFailed(`${bytesDone} bytes came, ${artifact.sizeBytes} were announced`);
 }
 
 /** A message without a block: the server is busy, and this host waits for its turn. */
@@ -103,7 +133,7 @@ async function checkBlock(
 async function decode(block: FetchBlocksResponse, sizeBytes: number): Promise<Uint8Array> {
   if (block.encoding === BlockEncoding.IDENTITY) return block.data;
   if (block.encoding !== BlockEncoding.ZSTD)
-    throw failed(`block ${block.index} came in an unknown encoding (${block.encoding})`);
+    throw downloadFailed(`block ${block.index} came in an unknown encoding (${block.encoding})`);
   try {
     return await inflate(block.data, { maxOutputLength: sizeBytes });
   } catch (error) {
@@ -115,6 +145,6 @@ async function decode(block: FetchBlocksResponse, sizeBytes: number): Promise<Ui
   }
 }
 
-function failed(sentence: string): UpdateError {
+function downloadFailed(sentence: string): UpdateError {
   return new UpdateError(JobReason.DOWNLOAD_FAILED, { detail: sentence });
 }

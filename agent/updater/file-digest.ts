@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { open } from "node:fs/promises";
+import { open, type FileHandle } from "node:fs/promises";
 import { PROGRAM_HEAD_BYTES } from "./program-header.ts";
 import { readChunks } from "./read-chunks.ts";
 
@@ -18,6 +18,11 @@ export interface FileDigest {
 /** Reads a whole file once. Does not follow a symbolic link. */
 export async function digestFile(path: string): Promise<FileDigest> {
   await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  return await digestOpenFile(file);
+}
+
+/** Reads a whole open file once. It stays open. */
+export async function digestOpenFile(file: FileHandle): Promise<FileDigest> {
   const hash = createHash("sha256");
   let head: Uint8Array = new Uint8Array();
   let sizeBytes = 0;

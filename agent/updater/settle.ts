@@ -12,6 +12,10 @@
  * | unconfirmed | is neither | any | failed (wrong_version): somebody else put it there |
  * | confirmed, rolled_back, failed | any | any | as it says |
  *
+ * A process that says it is the version updated to, and not the one before, is `to`:
+ * it need not read its whole file to know, and the server waits for its Hello.
+ * Else the file's sha256 tells.
+ *
  * A confirmed update whose sequence was not counted yet is counted now.
  *
  * A disk that takes no writes does not keep an agent from starting: what could
@@ -34,7 +38,7 @@ import { readVerdict } from "./verdict.ts";
 /** Called once, before anything else touches the files of an update. */
 export async function settleUpdate(paths: UpdatePaths, trust: TrustStore, ownVersion: string): Promise<Settlement> {
   const found = await readJournal(paths);
-  const journal = found?.state === "unconfirmed" ? await resolveUnconfirmed(paths, found) : found;
+  const journal = found?.state === "unconfirmed" ? await resolveUnconfirmed(paths, found, ownVersion) : found;
   if (journal !== undefined && journal !== found) await unlessRefused(writeJournal(paths, journal));
   if (journal?.state === "confirmed") {
     await unlessRefused(trust.raiseFloor(journal.jobId, journal.sequence));
@@ -48,12 +52,13 @@ export async function settleUpdate(paths: UpdatePaths, trust: TrustStore, ownVer
 }
 
 /** *Shape*: the journal as it should be; the same object when it already is. */
-async function resolveUnconfirmed(paths: UpdatePaths, journal: Journal): Promise<Journal> {
-  const { sha256 } = await digestFile(paths.binary);
+async function resolveUnconfirmed(paths: UpdatePaths, journal: Journal, ownVersion: string): Promise<Journal> {
+  const { fromVersion, toVersion, fromSha256, toSha256 } = journal;
+  const isNew = ownVersion === toVersion && ownVersion !== fromVersion;
+  const sha256 = isNew ? toSha256 : (await digestFile(paths.binary)).sha256;
   const verdict = await readVerdict(paths, journal.jobId);
-  if (sha256 === journal.toSha256)
-    return verdict?.decision === "confirmed" ? { ...journal, state: "confirmed" } : journal;
-  if (sha256 !== journal.fromSha256) return { ...journal, state: "failed", reason: "wrong_version" };
+  if (sha256 === toSha256) return verdict?.decision === "confirmed" ? { ...journal, state: "confirmed" } : journal;
+  if (sha256 !== fromSha256) return { ...journal, state: "failed", reason: "wrong_version" };
   if (verdict?.decision === "restored") return { ...journal, state: "rolled_back", reason: verdict.reason };
   return { ...journal, state: "failed", reason: "agent_restarted" };
 }

@@ -107,7 +107,8 @@ export class StageFile implements Stage {
     await this.#track(
       this.#attempt((writer) => writer.truncate(this.#present.length === 0 ? 0 : this.#artifact.sizeBytes)),
     );
-    this.#syncInBackground(blockIndexes.reduce((sum, index) => sum + this.sizeOf(index), 0));
+    // Synced with what is written next: the server, which may be on the same disk, has to answer first.
+    this.#bytesSinceSync += blockIndexes.reduce((sum, index) => sum + this.sizeOf(index), 0);
   }
 
   async complete(): Promise<void> {

@@ -39,9 +39,17 @@ export async function stageRelease(command: CommandUpdate, context: StageContext
   signal.throwIfAborted();
   const { sizeBytes } = release.artifact;
   context.onBytesDone(0, sizeBytes);
-  const stage = await platform.openStage(release.artifact, release.blockDigests);
-  signal.throwIfAborted();
-  await fetchBlocks(command.jobId, release, stage, context, (bytesDone) => context.onBytesDone(bytesDone, sizeBytes));
+  const expected = await platform.expectBlocks(release.artifact, release.blockDigests);
+  const opening = platform.openStage(release.artifact, release.blockDigests);
+  try {
+    await fetchBlocks(command.jobId, release, { opening, expected }, context, (bytesDone) =>
+      context.onBytesDone(bytesDone, sizeBytes),
+    );
+  } finally {
+    // Whoever drops the stage must find it open or not at all.
+    await opening.catch(() => undefined);
+  }
+  const stage = await opening;
   await stage.complete();
   signal.throwIfAborted();
   await Promise.all([platform.probe(release.artifact, signal), stage.untilDurable()]);

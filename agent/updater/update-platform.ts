@@ -3,7 +3,7 @@
  *
  *     settle (once, at start)
  *     prepare (while there is nothing else to do)
- *     preflight → openStage → write … → complete → probe, untilDurable → (commit) → swap → the process ends
+ *     preflight → expectBlocks → openStage → write … → complete → probe, untilDurable → (commit) → swap → the process ends
  *     leave or discard (whenever a stage is dropped)
  *
  * Everything before `swap` leaves the binary at `binaryPath` and its `.old` as
@@ -72,6 +72,11 @@ export interface UpdatePlatform {
   prepare(): Promise<void>;
   /** Throws UpdateError (preflight_*) when the binary could not be replaced here, before a byte is fetched. */
   preflight(artifact: Artifact, reserveBytes: number): Promise<void>;
+  /**
+   * Indexes of the blocks that `openStage` will find on this host, told before it has copied a byte, so that
+   * the others can be on their way meanwhile. `undefined` when only opening the stage tells.
+   */
+  expectBlocks(artifact: Artifact, blockDigests: readonly Buffer[]): Promise<readonly number[] | undefined>;
   /** Opens a stage with every block in place that this host has already. `blockDigests` are the artifact's, in order. */
   openStage(artifact: Artifact, blockDigests: readonly Buffer[]): Promise<Stage>;
   /** Runs the staged binary's `--probe`. Throws UpdateError (probe_failed) unless it prints `artifact.version`. */

@@ -47,6 +47,10 @@ export class FakePlatform implements UpdatePlatform {
     await this.#reach("preflight");
   }
 
+  async expectBlocks(): Promise<undefined> {
+    return undefined;
+  }
+
   async openStage(artifact: Artifact, blockDigests: readonly Buffer[]): Promise<Stage> {
     await this.#reach("openStage");
     const { sizeBytes, blockSizeBytes } = artifact;

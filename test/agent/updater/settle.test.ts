@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { afterAll, describe, expect, it } from "vitest";
 import {
   formatJournal,
@@ -187,6 +187,22 @@ describe("at start", () => {
       expect(await fixture.platform().settle()).toEqual(settlement);
     },
   );
+
+  it("the version updated to knows itself without reading its file", async () => {
+    await using fixture = await createUpdateFixture();
+    await rm(fixture.paths.binary);
+    await writeJournal(fixture.paths, createJournal(fixture, "unconfirmed"));
+    const settlement = await fixture.platform({ ownVersion: "2.0.0" }).settle();
+    expect(settlement).toEqual({ kind: "unconfirmed", jobId: JOB_ID, toVersion: "2.0.0" });
+  });
+
+  it("between two builds of one version the file decides", async () => {
+    await using fixture = await createUpdateFixture();
+    const journal = { ...createJournal(fixture, "unconfirmed"), fromVersion: "2.0.0" };
+    await writeJournal(fixture.paths, journal);
+    const settlement = await fixture.platform({ ownVersion: "2.0.0" }).settle();
+    expect(settlement).toMatchObject({ kind: "ended", outcome: "failed", reason: JobReason.AGENT_RESTARTED });
+  });
 
   it("a failed outcome carries the version that was wanted and the one that runs", async () => {
     await using fixture = await createUpdateFixture();

@@ -148,6 +148,32 @@ describe("what was learned of the binary ahead of the update", () => {
   });
 });
 
+describe("what a stage will have is known before it opens", () => {
+  it("from what was learned of the binary", async () => {
+    await using fixture = await createUpdateFixture();
+    await installRelated(fixture, [
+      [1, 1],
+      [5, 2],
+    ]);
+    const platform = fixture.platform();
+    await platform.prepare();
+    expect(await platform.expectBlocks(fixture.artifact, fixture.blockDigests)).toEqual([1, 5]);
+    const stage = await platform.openStage(fixture.artifact, fixture.blockDigests);
+    expect([...stage.present].toSorted((a, b) => a - b)).toEqual([1, 5]);
+    await finish(fixture, stage);
+  });
+
+  it("unless an earlier attempt left something, or nothing was learned", async () => {
+    await using fixture = await createUpdateFixture();
+    const platform = fixture.platform();
+    expect(await platform.expectBlocks(fixture.artifact, fixture.blockDigests)).toBeUndefined();
+    await platform.prepare();
+    expect(await platform.expectBlocks(fixture.artifact, fixture.blockDigests)).toEqual([]);
+    await writeFile(fixture.paths.staged, "left");
+    expect(await platform.expectBlocks(fixture.artifact, fixture.blockDigests)).toBeUndefined();
+  });
+});
+
 describe("a leftover gives", () => {
   it("the blocks that were written before the agent stopped, and nothing else of it", async () => {
     await using fixture = await createUpdateFixture();
