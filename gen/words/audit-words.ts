@@ -6,6 +6,7 @@ const WORDS: Readonly<Record<string, string>> = {
   "host.edited": "Host edited",
   "host.archived": "Host archived",
   "host.unarchived": "Host brought back",
+  "host.recovered": "Host recovered after a restore",
   "host.removed": "Host removed",
   "host.update_dispatched": "Update sent",
   "host.update_succeeded": "Update succeeded",

@@ -7,6 +7,7 @@ export type AuditAction =
   | "host.archived"
   | "host.unarchived"
   | "host.removed"
+  | "host.recovered"
   | "fleet.update_started"
   | "fleet.update_halted"
   | "fleet.update_completed"

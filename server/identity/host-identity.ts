@@ -59,11 +59,29 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
   async verify(bearer: string): Promise<HostIdentity> {
     const claim = readCredential(this.#key, bearer);
     const lowest = claim && (await this.generations.find(claim.hostId));
-    if (claim === undefined || lowest === undefined) throw refused();
+    if (claim === undefined) throw refused();
+    if (lowest === undefined) {
+      await this.#takeBack(claim);
+      return claim;
+    }
     if (claim.generation < lowest) await this.#refuseOldGeneration(claim.hostId);
     // Also one that a database restored from a backup does not know yet: its HMAC is ours.
     if (claim.generation > lowest) await this.#acceptGeneration(claim);
     return claim;
+  }
+
+  /** The HMAC is ours: who enrolled after the backup that was restored is no stranger. */
+  async #takeBack({ hostId, generation }: HostIdentity): Promise<void> {
+    await this.#store.transaction(async (tx) => {
+      if (!(await tx.insertForgottenHost(hostId, generation))) throw refused();
+      await tx.writeAuditEvent({
+        actor: "host",
+        action: "host.recovered",
+        hostId,
+        cause: "it enrolled after the backup that was restored",
+      });
+    });
+    this.#changes.hostChanged(hostId);
   }
 
   async #acceptGeneration({ hostId, generation }: HostIdentity): Promise<void> {

@@ -31,6 +31,8 @@ export interface IdentityTransaction {
     readonly os: string;
     readonly arch: string;
   }): Promise<void>;
+  /** False unless this database was restored from a backup and never heard of that host. */
+  insertForgottenHost(hostId: HostId, generation: number): Promise<boolean>;
   replaceLabels(hostId: HostId, labels: Labels): Promise<void>;
   revokeEnrollmentToken(id: string): Promise<EnrollmentToken | undefined>;
   markIdentityDuplicated(hostId: HostId): Promise<void>;

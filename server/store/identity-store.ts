@@ -14,6 +14,7 @@ import {
   useEnrollmentToken,
   type NewEnrollmentToken,
 } from "./enrollment-tokens.ts";
+import { insertForgottenHost } from "./forgotten-hosts.ts";
 import { acceptGeneration, findCredentialGenerations, insertHost } from "./hosts.ts";
 import type { Labels } from "../domain/labels.ts";
 import { replaceLabels } from "./host-labels.ts";
@@ -45,6 +46,7 @@ function bindTransaction(tx: Transaction<Db>, changedAlerts: string[]) {
     insertEnrollmentToken: (token: NewEnrollmentToken) => insertEnrollmentToken(tx, token),
     revokeEnrollmentToken: (id: string) => revokeEnrollmentToken(tx, id),
     insertHost: (host: Parameters<typeof insertHost>[1]) => insertHost(tx, host),
+    insertForgottenHost: (hostId: HostId, generation: number) => insertForgottenHost(tx, hostId, generation),
     replaceLabels: (hostId: HostId, labels: Labels) => replaceLabels(tx, hostId, labels),
     markIdentityDuplicated: (hostId: HostId) => markIdentityDuplicated(tx, hostId),
     raiseAlert: async (alert: NewAlert) => {
