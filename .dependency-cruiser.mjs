@@ -41,11 +41,13 @@ export default {
     layer("server/replicas", [domain, wire, gen, ports], "Servers among others know no database and no transport."),
     layer("server/watcher", [domain, wire, gen, ports], "The watcher asks through ports that it declares."),
     layer("server/worker", [domain, wire, gen, ports], "The worker asks through ports that it declares."),
-    layer(
-      "server/command-line",
-      ["^server/domain/", "^server/clock-system\\.ts$", gen],
-      "The command line is a client like any other: it meets the server in gen.",
-    ),
+    {
+      name: "server-command-line-layer",
+      comment: "The command line is a client like any other; its main file alone knows the doctor.",
+      severity: "error",
+      from: { path: "^server/command-line/", pathNot: "^server/command-line/main\\.ts$" },
+      to: { path: "^(?:server|agent|web|test)/", pathNot: ["^server/command-line/", domain] },
+    },
     layer("server/api", [domain, wire, gen, ports], "Handlers ask through ports that they declare."),
     {
       name: "agent-without-publisher",

@@ -24,6 +24,9 @@ const commandLine = createProgram({
   interrupted: interrupted.signal,
   ask: askAtTerminal,
   readStdin: () => text(process.stdin),
+  // Not before it is asked for: it knows the whole database.
+  examineServer: async (environment) =>
+    (await import("../doctor/examine-server.ts")).examineServer(environment, systemClock),
 });
 // No top-level await: the executable is built as CommonJS.
 void run(commandLine, process.argv.slice(2)).then((exitStatus) => {

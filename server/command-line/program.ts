@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { addAlerts } from "./commands/alerts.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addCompletions } from "./commands/completions.ts";
+import { addDoctor, type ExamineServer } from "./commands/doctor.ts";
 import { addFleetUpdate } from "./commands/fleet-update.ts";
 import { addHosts } from "./commands/hosts.ts";
 import { addLogin } from "./commands/login.ts";
@@ -14,7 +15,7 @@ import { readLogin } from "./login-file.ts";
 import type { Tool } from "./tool.ts";
 
 /** What a program takes from its process. */
-export type Machine = Omit<Tool, "isJson" | "connect">;
+export type Machine = Omit<Tool, "isJson" | "connect"> & { readonly examineServer: ExamineServer };
 
 /** The program, and where it asked: an empty text before it knew. */
 export interface CommandLine {
@@ -55,5 +56,6 @@ export function createProgram(machine: Machine): CommandLine {
     addCompletions,
   ])
     add(program, tool);
+  addDoctor(program, tool, machine.examineServer);
   return { program, isJson, server: () => server };
 }

@@ -1,7 +1,7 @@
 /** The executable as it is shipped, on a server with its own database and hosts that run the built agent. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../agent/clock-system.ts";
 import { DemoFleet } from "../demo/demo-fleet.ts";
@@ -41,4 +41,16 @@ test("the built command line brings two real hosts to the server's version and s
     ["host-1", version],
     ["host-2", version],
   ]);
+
+  const { agents, caFile } = fleet.server;
+  const env = {
+    ROLLCALL_DATA_DIR: dirname(adminTokenFile),
+    ROLLCALL_RELEASES_DIR: builds.newer.releasesDir,
+    ROLLCALL_WEB_LISTEN: new URL(web).host,
+    ROLLCALL_AGENT_LISTEN: agents,
+  };
+  const doctor = await desk.run(["doctor", "server"], { env });
+  expectEnd(doctor, 0, "migrations were made");
+  expect(doctor.stdout).toContain(`${caFile} ends on`);
+  expect(doctor.stdout).toContain(`${version} has a build for every host.`);
 });
