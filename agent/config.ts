@@ -21,10 +21,13 @@ export interface AgentConfig extends ProxySettings {
   readonly hostname: string | undefined;
   /** Which unit and guard this host was installed with; 0 without either. */
   readonly installRevision: number;
+  /** Whether a server may send this host to other addresses and authorities. */
+  readonly followsServer: boolean;
 }
 
 const DEFAULT_RESERVE_BYTES = 64 * 1024 * 1024;
-const MAX_SERVERS = 16;
+/** How many servers a host may know. */
+export const MAX_SERVERS = 16;
 const FIELDS: readonly string[] = [
   "servers",
   "ca_pem",
@@ -33,6 +36,7 @@ const FIELDS: readonly string[] = [
   "reserve_bytes",
   "hostname",
   "install_revision",
+  "follow_server",
   "https_proxy",
   "no_proxy",
 ];
@@ -59,6 +63,7 @@ export function parseConfig(text: string, source: string): AgentConfig {
     reserveBytes: readWholeNumber(fields, "reserve_bytes", DEFAULT_RESERVE_BYTES, Number.MAX_SAFE_INTEGER, fail),
     hostname: readHostname(fields["hostname"], fail),
     installRevision: readWholeNumber(fields, "install_revision", 0, 2 ** 31 - 1, fail),
+    followsServer: readSwitch(fields, "follow_server", true, fail),
     httpsProxy: readHttpsProxy(fields["https_proxy"], fail),
     noProxy: readNoProxy(fields["no_proxy"], fail),
   };
@@ -133,6 +138,11 @@ function readNoProxy(value: unknown, fail: Fail): readonly ProxyException[] {
       parseProxyException(entry) ??
       fail(`"no_proxy" holds ${JSON.stringify(entry)}, which is neither a name, an address, a range nor "*"`),
   );
+}
+
+function readSwitch(fields: Fields, name: string, fallback: boolean, fail: Fail): boolean {
+  const value = fields[name] ?? fallback;
+  return typeof value === "boolean" ? value : fail(`"${name}" must be true or false`);
 }
 
 function readWholeNumber(fields: Fields, name: string, fallback: number, max: number, fail: Fail): number {

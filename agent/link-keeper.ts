@@ -1,7 +1,8 @@
+import type { AccessKeeper } from "./access-keeper.ts";
 import type { Clock } from "./clock.ts";
 import type { Log } from "./log.ts";
 import { createDelivery } from "./stream/delivery-client.ts";
-import type { Session, SessionListener } from "./stream/session.ts";
+import { heartbeatMs, type Session, type SessionListener } from "./stream/session.ts";
 import type { UpdateLink } from "./updater/update-link.ts";
 import type { UpdateRunner } from "./updater/update-runner.ts";
 
@@ -12,10 +13,18 @@ const GOODBYE_LIMIT_MS = 300;
 export class LinkKeeper implements SessionListener {
   readonly #runner: UpdateRunner;
   readonly #rotateCredential: (next: string) => Promise<void>;
+  readonly #access: Pick<AccessKeeper, "told"> | undefined;
   readonly #log: Log;
   #current: { readonly session: Session; readonly link: UpdateLink } | undefined;
 
-  constructor(runner: UpdateRunner, rotateCredential: (next: string) => Promise<void>, log: Log) {
+  /** Without `access` this host stays where its configuration sends it. */
+  constructor(
+    runner: UpdateRunner,
+    rotateCredential: (next: string) => Promise<void>,
+    log: Log,
+    access?: Pick<AccessKeeper, "told">,
+  ) {
+    this.#access = access;
     this.#runner = runner;
     this.#rotateCredential = rotateCredential;
     this.#log = log;
@@ -37,6 +46,7 @@ export class LinkKeeper implements SessionListener {
       target_version: welcome.targetVersion,
     });
     this.#runner.welcomed(link);
+    if (welcome.access !== undefined) void this.#access?.told(welcome.access, heartbeatMs(welcome), signal);
     if (welcome.nextCredential !== "") void this.#rotateCredential(welcome.nextCredential);
   };
 

@@ -1,10 +1,13 @@
 /** `run`: stays connected and updates this program when told to. Ends when asked to stop or replaced. */
+import { keepServerAccess, openServerAccess } from "./access-file.ts";
+import { AccessKeeper } from "./access-keeper.ts";
+import { canReach } from "./reach.ts";
 import { choosePlatform } from "./updater/choose-platform.ts";
 import { builtVersion } from "../gen/version.ts";
 import type { Clock, Random } from "./clock.ts";
 import { CredentialHolder } from "./credential-holder.ts";
 import type { AgentPaths } from "./command-line.ts";
-import { loadConfig, loadRoots } from "./config-file.ts";
+import { loadConfig } from "./config-file.ts";
 import { createHello, type ProcessFacts } from "./hello.ts";
 import { readHostFacts } from "./host-facts.ts";
 import { loadIdentity } from "./identity.ts";
@@ -35,12 +38,19 @@ export async function runAgent(
   signal: AbortSignal,
 ): Promise<void> {
   const config = await loadConfig(paths.configPath);
-  const roots = await loadRoots(config, paths.configPath);
   const identity = await loadIdentity(paths.stateDir);
   const proxyTo = (server: string) => chooseProxy(config, server);
-  // A fleet whose hosts all began with the first server would have one server.
-  const servers = rotated(config.servers, Math.floor(random.next() * config.servers.length));
-  using headStart = new HeadStart(servers, (server) => openChannel(server, roots, proxyTo(server)));
+  const known = await openServerAccess(config, paths);
+  const access = new AccessKeeper({
+    // A fleet whose hosts all began with the first server would have one server.
+    access: { ...known, servers: rotated(known.servers, Math.floor(random.next() * known.servers.length)) },
+    canReach: (next) => canReach(next, proxyTo, clock),
+    keep: (next) => keepServerAccess(next, config, paths),
+    clock,
+    random,
+    log,
+  });
+  using headStart = new HeadStart(access.servers, (server) => openChannel(server, access.roots, proxyTo(server)));
   const version = ownVersion();
   const trust = await openTrust(paths.stateDir, log);
   const platform = openPlatform({ ...paths, ownVersion: version, trust, jobLog, clock });
@@ -73,11 +83,16 @@ export async function runAgent(
     random,
     log,
   });
-  const link = new LinkKeeper(runner, (next) => credentials.rotate(next), log);
+  const link = new LinkKeeper(
+    runner,
+    (next) => credentials.rotate(next),
+    log,
+    config.followsServer ? access : undefined,
+  );
   const stop = new AbortController();
   const loop = runSessionLoop(
     {
-      servers,
+      servers: () => access.servers,
       openChannel: (server) => headStart.openChannel(server),
       proxyTo,
       credential: () => credentials.current,

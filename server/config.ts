@@ -3,6 +3,7 @@ import { isIP, SocketAddress } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { isVersion } from "../gen/version.ts";
+import { parseAuthorityRollover, type AuthorityRollover } from "./domain/authority-rollover.ts";
 import { HOSTS_TO_QUARANTINE } from "./domain/quarantine.ts";
 import { parseAllowedDestinations, type AllowedDestinations } from "./notify/outgoing-policy.ts";
 
@@ -51,6 +52,8 @@ export interface Config {
   /** The HTTP proxy that webhooks and ntfy are reached through. */
   readonly notifyProxy: string | undefined;
   readonly databaseUrl: string | undefined;
+  /** Where the change to the next agents' authority stands. */
+  readonly authorityRollover: AuthorityRollover | undefined;
   readonly tls: { readonly certPath: string; readonly keyPath: string } | undefined;
   readonly version: string | undefined;
   /** A test's wish to end the process at an exact point. */
@@ -76,6 +79,7 @@ const SETTINGS = [
   "delivery-max-concurrent",
   "delivery-bytes-per-second",
   "quarantine-hosts",
+  "authority-rollover",
   "notify-allow",
   "notify-proxy",
   "database-url",
@@ -169,6 +173,9 @@ export function readConfig(argv: readonly string[], environment: Readonly<Record
     notifyAllow: parseNotifyAllow(read("notify-allow")),
     notifyProxy: parseNotifyProxy(read("notify-proxy")),
     databaseUrl: read("database-url"),
+    authorityRollover: parseAuthorityRollover(read("authority-rollover"), certPath !== undefined, (problem) => {
+      throw new ConfigError(`${variableOf("authority-rollover")} ${problem}`);
+    }),
     tls: certPath === undefined || keyPath === undefined ? undefined : { certPath, keyPath },
     version,
     faultPoint: read("fault-point"),

@@ -13,11 +13,22 @@ export async function agreeOnCredentialKey(db: Kysely<Db>, config: Config, key: 
 }
 
 /**
- * *Throws* ConfigError unless agents that trust the others trust this server. `caPem` is `undefined` for a given
- * certificate, which is the operator's to choose.
+ * Notes which authority signs for this database's servers, and which one follows it while one is announced.
+ *
+ * *Throws* ConfigError unless agents that trust the others trust this server. `authorities` are empty for a given
+ * certificate, which is the operator's to choose; else the issuer comes first.
  */
-export async function agreeOnAuthority(db: Kysely<Db>, config: Config, caPem: string | undefined): Promise<void> {
-  if (caPem === undefined || (await agreeOnKey(db, "agents' authority", sha256(caPem)))) return;
+export async function agreeOnAuthority(db: Kysely<Db>, config: Config, authorities: readonly string[]): Promise<void> {
+  const [issuer, other] = authorities.map(sha256);
+  if (issuer === undefined) return;
+  const [current, next] = config.authorityRollover === "switch" ? [other, issuer] : [issuer, other];
+  // One that was the current before an earlier change, or that was switched to, is no stranger.
+  if (
+    next !== undefined &&
+    !(await agreeOnKey(db, "agents' next authority", next, current === undefined ? [] : [current]))
+  )
+    throw differs(join(config.dataDir, "tls", "next-ca.crt"), "be trusted by no host once it signs", "next-ca.key");
+  if (await agreeOnKey(db, "agents' authority", issuer, other === undefined ? [] : [other])) return;
   throw differs(join(config.dataDir, "tls", "ca.crt"), "be trusted by no host that another server enrolled", "ca.key");
 }
 

@@ -11,7 +11,8 @@ import { listenForWeb } from "./api/web-listener.ts";
 import { AuditSealer } from "./audit/audit-sealer.ts";
 import { prepareDataFolder } from "./backup/restored-folder.ts";
 import { systemClock as clock, systemRandom as random } from "./clock-system.ts";
-import { agentAddresses, certificateNames, isWebTls, webHostnames, type Config } from "./config.ts";
+import { certificateOptions } from "./certificate-options.ts";
+import { agentAddresses, isWebTls, webHostnames, type Config } from "./config.ts";
 import { openConfiguredDatabase } from "./database.ts";
 import { BlockStore } from "./delivery/block-store.ts";
 import { DEFAULT_DURATIONS, type Durations } from "./domain/durations.ts";
@@ -166,6 +167,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     durations,
     serverVersion: version,
     nextCredential,
+    access: () => ({ servers: config.agentUrls, authoritiesPem: certificate.caPem ?? "" }),
     log,
   });
   const deadlines = createDeadlineStore(db, storeOptions);
@@ -187,20 +189,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const auditLog = createAuditSealStore(db);
   parts.use(new AuditSealer({ store: auditLog, clock, intervalMs: durations.auditSealIntervalMs, log })).start();
 
-  const certificateOptions = {
-    dataDir: config.dataDir,
-    names: certificateNames(config, hostname()),
-    given: config.tls,
-    clock,
-    random,
-  };
   const streamLog = {
     refused: metrics.refused,
     unexpected: (where: string, error: unknown) =>
       log("error", "unexpected failure", { where, error: describe(error) }),
   };
-  const certificate = await loadCertificates(certificateOptions);
-  if (isShared) await agreeOnAuthority(db, config, certificate.caPem);
+  const tlsOptions = certificateOptions(config, clock, random);
+  const certificate = await loadCertificates(tlsOptions);
+  if (isShared) await agreeOnAuthority(db, config, certificate.authorities);
   let served: CertificatePair = certificate;
   const agents = await listenForAgents({
     ...config.agentListen,
@@ -296,7 +292,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   );
   parts.defer(() => serving.stop());
   parts.use(
-    renewCertificates(certificateOptions, certificate, streamLog, (renewed) => {
+    renewCertificates(tlsOptions, certificate, streamLog, (renewed) => {
       agents.renewCertificate(renewed);
       web.renewCertificate(renewed);
       served = renewed;

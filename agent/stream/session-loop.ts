@@ -20,8 +20,8 @@ import { runSession, type SessionEnd, type SessionListener } from "./session.ts"
 
 /** What the loop needs. */
 export interface SessionLoopOptions {
-  /** `host:port`, in the order to try. */
-  readonly servers: readonly string[];
+  /** `host:port`, in the order to try. Asked before each round; the same array as long as nothing changed. */
+  readonly servers: () => readonly string[];
   readonly openChannel: (server: string) => Client;
   /** The proxy that the channels to a server go through. */
   readonly proxyTo?: (server: string) => HttpProxy | undefined;
@@ -59,9 +59,11 @@ export const SESSION_LOOP_LIMITS: SessionLoopLimits = {
 export async function runSessionLoop(options: SessionLoopOptions, signal: AbortSignal): Promise<void> {
   const limits = options.limits ?? SESSION_LOOP_LIMITS;
   let failedRounds = 0;
-  let servers = options.servers;
+  let known = options.servers();
+  let servers = known;
   while (!signal.aborted) {
-    const round = await runRound({ ...options, servers }, limits, failedRounds > 0, signal);
+    if (options.servers() !== known) servers = known = options.servers();
+    const round = await runRound(servers, options, limits, failedRounds > 0, signal);
     if (signal.aborted) return;
     servers = rotated(servers, round.welcomedBy === undefined ? 0 : servers.indexOf(round.welcomedBy) + 1);
     failedRounds = round.wasGood ? 0 : failedRounds + 1;
@@ -95,13 +97,14 @@ interface Round {
 
 /** Tries the servers in turn; a session that opened ends the round when it ends. */
 async function runRound(
+  servers: readonly string[],
   options: SessionLoopOptions,
   limits: SessionLoopLimits,
   isRetry: boolean,
   signal: AbortSignal,
 ): Promise<Round> {
   const ends: SessionEnd[] = [];
-  for (const server of options.servers) {
+  for (const server of servers) {
     if (signal.aborted) break;
     const startedAtMs = options.clock.monotonicMs();
     const proxy = options.proxyTo?.(server);

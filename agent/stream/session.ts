@@ -172,7 +172,8 @@ async function sendHeartbeats(
   }
 }
 
-function heartbeatMs(welcome: Welcome): number {
+/** How often to send a heartbeat on this session. *Units*: milliseconds. */
+export function heartbeatMs(welcome: Welcome): number {
   const askedMs = welcome.heartbeatIntervalMs === 0 ? DEFAULT_HEARTBEAT_MS : welcome.heartbeatIntervalMs;
   return Math.min(Math.max(askedMs, HEARTBEAT_BOUNDS_MS.least), HEARTBEAT_BOUNDS_MS.greatest);
 }

@@ -73,7 +73,7 @@ export interface ReplicasTable {
 
 /** What all servers of this database have to share, by its sha256. */
 export interface SharedKeysTable {
-  name: "credential key" | "agents' authority";
+  name: "credential key" | "agents' authority" | "agents' next authority";
   sha256: Buffer;
   noted_at: Generated<Date>;
 }

@@ -1,13 +1,15 @@
 /**
  * The listener's certificates on disk, below `<dataDir>/tls`: `ca.key`, `ca.crt` and
- * `server.pem`. The root is made once and never replaced, since
- * agents pin it; the leaf is reissued when it no longer fits.
+ * `server.pem`. The root is made once, since agents pin it, and replaced by the operator
+ * alone: `next-ca.key` and `next-ca.crt` are told to agents beside it, then sign, and then
+ * take its place. The leaf is reissued when it no longer fits.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import type { Clock, Random } from "../domain/clock.ts";
+import type { AuthorityRollover } from "../domain/authority-rollover.ts";
 import { createAuthority, createKeyPem, issueLeaf, type CertificatePair } from "./certificate-authority.ts";
 import { normalizeNames } from "./subject-names.ts";
 import { writeDurably } from "./write-durably.ts";
@@ -23,14 +25,18 @@ export interface CertificateOptions {
   /** DNS names and IP addresses that agents connect to. */
   readonly names: readonly string[];
   readonly given?: GivenCertificate | undefined;
+  /** Where the change to the authority in `next-ca.key` and `next-ca.crt` stands; made when it is first named. */
+  readonly rollover?: AuthorityRollover | undefined;
   readonly clock: Pick<Clock, "now">;
   readonly random: Pick<Random, "bytes">;
 }
 
 /** What the listener serves, and what agents pin. */
 export interface Certificates extends CertificatePair {
-  /** `undefined` for a given certificate: who issued that is the operator's to say. */
+  /** Whom agents are to trust, the issuer first. `undefined` for a given certificate: who issued that is the operator's to say. */
   readonly caPem: string | undefined;
+  /** The same, one by one. */
+  readonly authorities: readonly string[];
   readonly expiresAt: Date;
 }
 
@@ -45,9 +51,17 @@ export async function loadCertificates(options: CertificateOptions): Promise<Cer
   if (options.given !== undefined) return await loadGiven(options.given, options.clock.now());
   const folder = join(options.dataDir, "tls");
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const authority = await loadAuthority(folder, options);
-  const leaf = await loadLeaf(folder, authority, options);
-  return { ...leaf, caPem: authority.certPem, expiresAt: new X509Certificate(leaf.certPem).validToDate };
+  const current = await loadAuthority(folder, "ca", options);
+  const next = options.rollover === undefined ? undefined : await loadAuthority(folder, "next-ca", options);
+  const [issuer, other] = next !== undefined && options.rollover === "switch" ? [next, current] : [current, next];
+  const leaf = await loadLeaf(folder, issuer, options);
+  const authorities = [issuer, ...(other === undefined ? [] : [other])].map(({ certPem }) => certPem);
+  return {
+    ...leaf,
+    caPem: authorities.join(""),
+    authorities,
+    expiresAt: new X509Certificate(leaf.certPem).validToDate,
+  };
 }
 
 async function loadGiven(given: GivenCertificate, now: Date): Promise<Certificates> {
@@ -59,12 +73,12 @@ async function loadGiven(given: GivenCertificate, now: Date): Promise<Certificat
     throw new Error(`${given.keyPath} is not the key of the first certificate in ${given.certPath}`);
   const expiresAt = certificate.validToDate;
   if (expiresAt <= now) throw new Error(`the certificate in ${given.certPath} expired at ${expiresAt.toISOString()}`);
-  return { certPem, keyPem, caPem: undefined, expiresAt };
+  return { certPem, keyPem, caPem: undefined, authorities: [], expiresAt };
 }
 
-async function loadAuthority(folder: string, options: CertificateOptions): Promise<CertificatePair> {
-  const keyPath = join(folder, "ca.key");
-  const certPath = join(folder, "ca.crt");
+async function loadAuthority(folder: string, name: string, options: CertificateOptions): Promise<CertificatePair> {
+  const keyPath = join(folder, `${name}.key`);
+  const certPath = join(folder, `${name}.crt`);
   const certPem = await readIfThere(certPath);
   const keyPem = await readIfThere(keyPath);
   if (certPem !== undefined && keyPem !== undefined) {

@@ -1,5 +1,5 @@
-import { create } from "@bufbuild/protobuf";
-import { ServerMessageSchema, type ServerMessage } from "../../gen/rollcall/v1/agent_pb.js";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { ServerMessageSchema, type ServerAccessSchema, type ServerMessage } from "../../gen/rollcall/v1/agent_pb.js";
 import type { SessionEpoch } from "../domain/ids.ts";
 import type { Job } from "../domain/job.ts";
 
@@ -10,6 +10,7 @@ export function welcome(fields: {
   readonly heartbeatIntervalMs: number;
   readonly targetVersion: string | undefined;
   readonly nextCredential: string | undefined;
+  readonly access: MessageInitShape<typeof ServerAccessSchema>;
 }): ServerMessage {
   return create(ServerMessageSchema, {
     message: {
@@ -20,6 +21,7 @@ export function welcome(fields: {
         heartbeatIntervalMs: fields.heartbeatIntervalMs,
         targetVersion: fields.targetVersion ?? "",
         nextCredential: fields.nextCredential ?? "",
+        access: fields.access,
       },
     },
   });

@@ -51,6 +51,8 @@ export interface SessionWatcherParts extends InterpreterParts {
   readonly serverVersion: string;
   /** The credential that follows one of this generation. */
   readonly nextCredential: (hostId: HostId, generation: number) => string;
+  /** Where agents are to reach this fleet's servers from now on, and whom they are to trust there. */
+  readonly access: () => { readonly servers: readonly string[]; readonly authoritiesPem: string };
   readonly log: Log;
 }
 
@@ -114,7 +116,7 @@ export class SessionWatcher implements SessionHandler {
   }
 
   #welcome(greeting: Greeting, session: AgentSession): ServerMessage {
-    const { serverVersion, durations, nextCredential } = this.#parts;
+    const { serverVersion, durations, nextCredential, access } = this.#parts;
     return welcome({
       serverVersion,
       epoch: greeting.epoch,
@@ -123,6 +125,7 @@ export class SessionWatcher implements SessionHandler {
       nextCredential: greeting.isRotationDue
         ? nextCredential(session.hostId, greeting.credentialGeneration)
         : undefined,
+      access: { servers: [...access().servers], authoritiesPem: access().authoritiesPem },
     });
   }
 

@@ -17,6 +17,7 @@ describe("a configuration", () => {
       reserveBytes: 64 * 1024 * 1024,
       hostname: undefined,
       installRevision: 0,
+      followsServer: true,
       httpsProxy: undefined,
       noProxy: [],
     });
@@ -30,6 +31,7 @@ describe("a configuration", () => {
       reserveBytes: 0,
       hostname: "web-1",
       installRevision: 3,
+      followsServer: true,
       httpsProxy: undefined,
       noProxy: [],
     });
@@ -54,6 +56,7 @@ describe("a configuration", () => {
 
   test.each<[string, object, string]>([
     ["an unknown field", { ...GOOD, sever: 1 }, 'unknown field "sever"'],
+    ["a switch that is none", { ...GOOD, follow_server: "no" }, '"follow_server" must be true or false'],
     ["no servers", { ca_pem: PEM }, '"servers"'],
     ["an empty list of servers", { ...GOOD, servers: [] }, '"servers"'],
     ["too many servers", { ...GOOD, servers: Array.from({ length: 17 }, () => "a:1") }, "at most 16"],

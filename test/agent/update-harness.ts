@@ -61,9 +61,10 @@ export class UpdateHarness implements AsyncDisposable {
     this.serve(this.release);
     const host = { os: "linux", arch: "x64", hostname: "test" };
     const facts = { host, version: OWN_VERSION, instanceId: HALF.uuid(), installRevision: 0 };
+    const servers = [server.address];
     this.#loop = runSessionLoop(
       {
-        servers: [server.address],
+        servers: () => servers,
         openChannel: (address) => openChannel(address, Buffer.from(AUTHORITY.caPem)),
         credential: () => "credential",
         hello: () => createHello(facts, this.runner.hello(), trust),

@@ -113,6 +113,7 @@ export class ServerProcess {
       durations,
       serverVersion: "1",
       nextCredential,
+      access: () => ({ servers: [], authoritiesPem: "" }),
       log,
     });
     const loop = new DeadlineLoop({ ...interpreter, deadlines, waitingJobs: () => [], clock, durations, log });

@@ -1,7 +1,7 @@
 /** A built agent at work, by what it says on its log. */
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
+import { createInterface, type Interface } from "node:readline";
 import type { Readable } from "node:stream";
 import type { AgentHost } from "./agent-host.ts";
 
@@ -15,6 +15,7 @@ export class AgentProcess implements AsyncDisposable {
   readonly #child: ChildProcessByStdio<null, Readable, null>;
   readonly #ended: Promise<unknown>;
   readonly #events: string[] = [];
+  readonly #lines: Interface;
   readonly #connected: Promise<void>;
 
   private constructor(host: AgentHost) {
@@ -25,6 +26,7 @@ export class AgentProcess implements AsyncDisposable {
     });
     this.#ended = once(this.#child, "exit");
     const lines = createInterface({ input: this.#child.stdout });
+    this.#lines = lines;
     this.#connected = new Promise((resolve, reject) => {
       lines.on("line", (line) => {
         const { event } = JSON.parse(line) as LogLine;
@@ -45,6 +47,11 @@ export class AgentProcess implements AsyncDisposable {
   /** What it said so far, by the names of the events. */
   get events(): readonly string[] {
     return this.#events;
+  }
+
+  /** Resolves once it has said this so many times. */
+  async until(event: string, count = 1): Promise<void> {
+    while (this.#events.filter((said) => said === event).length < count) await once(this.#lines, "line");
   }
 
   get isRunning(): boolean {

@@ -104,7 +104,7 @@ export class MemoryHost implements AsyncDisposable {
     const link = new LinkKeeper(runner, async () => undefined, this.log);
     const loop = runSessionLoop(
       {
-        servers,
+        servers: () => servers,
         openChannel: (address) => openChannel(address, Buffer.from(caPem)),
         credential: () => credential,
         hello: () => createHello(facts, runner.hello(), trust),

@@ -199,9 +199,10 @@ export class TrustingHost implements AsyncDisposable {
     const host = { os: "linux", arch: "x64", hostname: "trusting" };
     const facts = { host, version, instanceId: randomUUID(), installRevision: 0 };
     const stop = new AbortController();
+    const servers = [this.server.address];
     const loop = runSessionLoop(
       {
-        servers: [this.server.address],
+        servers: () => servers,
         openChannel: (address) => openChannel(address, Buffer.from(AUTHORITY.caPem)),
         credential: () => "credential",
         hello: () => createHello(facts, runner.hello(), trust),

@@ -413,6 +413,13 @@ export declare type Welcome = Message<"rollcall.v1.Welcome"> & {
    * @generated from field: string next_credential = 5;
    */
   nextCredential: string;
+
+  /**
+   * From now on; the agent goes over to it once it was answered there.
+   *
+   * @generated from field: rollcall.v1.ServerAccess access = 6;
+   */
+  access?: ServerAccess | undefined;
 };
 
 /**
@@ -420,6 +427,34 @@ export declare type Welcome = Message<"rollcall.v1.Welcome"> & {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export declare const WelcomeSchema: GenMessage<Welcome>;
+
+/**
+ * Where servers are reached, and who vouches for them. It concerns the connection alone: which releases a host takes
+ * is no server's to say.
+ *
+ * @generated from message rollcall.v1.ServerAccess
+ */
+export declare type ServerAccess = Message<"rollcall.v1.ServerAccess"> & {
+  /**
+   * `host:port`, at most 16; empty to leave them as they are.
+   *
+   * @generated from field: repeated string servers = 1;
+   */
+  servers: string[];
+
+  /**
+   * Certificates in PEM, which take the place of those that were trusted before; empty to leave them as they are.
+   *
+   * @generated from field: string authorities_pem = 2;
+   */
+  authoritiesPem: string;
+};
+
+/**
+ * Describes the message rollcall.v1.ServerAccess.
+ * Use `create(ServerAccessSchema)` to create a new message.
+ */
+export declare const ServerAccessSchema: GenMessage<ServerAccess>;
 
 /**
  * @generated from message rollcall.v1.CommandUpdate

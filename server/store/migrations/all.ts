@@ -14,6 +14,7 @@ import * as sharedKeys from "./0012-shared-keys.ts";
 import * as hostLabels from "./0013-host-labels.ts";
 import * as jobLogs from "./0014-job-logs.ts";
 import * as archivedHosts from "./0015-archived-hosts.ts";
+import * as authorityRollover from "./0016-authority-rollover.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -32,4 +33,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0013-host-labels": hostLabels,
   "0014-job-logs": jobLogs,
   "0015-archived-hosts": archivedHosts,
+  "0016-authority-rollover": authorityRollover,
 };

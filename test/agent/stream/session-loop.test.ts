@@ -40,7 +40,7 @@ class RunningLoop implements AsyncDisposable {
   constructor(servers: readonly string[], caPem = AUTHORITY.caPem) {
     this.#ended = runSessionLoop(
       {
-        servers,
+        servers: () => servers,
         openChannel: (server) => openChannel(server, Buffer.from(caPem)),
         credential: () => this.credential,
         hello: () => create(HelloSchema, { agentVersion: "1.0" }),

@@ -62,7 +62,7 @@ class ProxiedLoop implements AsyncDisposable {
     };
     this.#ended = runSessionLoop(
       {
-        servers: config.servers,
+        servers: () => config.servers,
         openChannel: (address) => openChannel(address, Buffer.from(AUTHORITY.caPem), proxyTo(address)),
         proxyTo,
         credential: () => "credential",

@@ -1,6 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes, X509Certificate } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -220,4 +229,30 @@ describe("renewal", () => {
 afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true });
   expect(openResources()).toEqual([]);
+});
+
+describe("the change to another authority", () => {
+  const step = (dataDir: string, rollover?: "announce" | "switch"): Promise<Certificates> =>
+    loadCertificates({ dataDir, names: ["localhost"], clock: new ManualClock(), random, rollover });
+
+  test("tells of the next one, then lets it sign, and ends when it takes the old one's place", async () => {
+    const dataDir = emptyFolder();
+    const [old = ""] = (await step(dataDir)).authorities;
+    const announced = await step(dataDir, "announce");
+    const [, next = ""] = announced.authorities;
+    expect(announced.authorities).toEqual([old, next]);
+    expect(announced.caPem).toBe(old + next);
+    expect(next).not.toBe(old);
+    const isIssuedBy = ({ certPem }: Certificates, authority: string): boolean =>
+      new X509Certificate(certPem).verify(new X509Certificate(authority).publicKey);
+    expect([isIssuedBy(announced, old), isIssuedBy(announced, next)]).toEqual([true, false]);
+    const switched = await step(dataDir, "switch");
+    expect(switched.authorities).toEqual([next, old]);
+    expect([isIssuedBy(switched, old), isIssuedBy(switched, next)]).toEqual([false, true]);
+    expect(modeOf(join(dataDir, "tls", "next-ca.key"))).toBe(0o600);
+    for (const ending of ["key", "crt"])
+      renameSync(join(dataDir, "tls", `next-ca.${ending}`), join(dataDir, "tls", `ca.${ending}`));
+    const ended = await step(dataDir);
+    expect(ended).toMatchObject({ authorities: [next], certPem: switched.certPem });
+  });
 });

@@ -68,6 +68,7 @@ test("the end of a job that a Hello brought is told although its stream is gone 
     durations: DEFAULT_DURATIONS,
     serverVersion: "2.0.0",
     nextCredential: () => "",
+    access: () => ({ servers: [], authoritiesPem: "" }),
     log: () => undefined,
   });
   const session: AgentSession = {
