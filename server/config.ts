@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { isVersion } from "../gen/version.ts";
 import { parseAuthorityRollover, type AuthorityRollover } from "./domain/authority-rollover.ts";
 import { HOSTS_TO_QUARANTINE } from "./domain/quarantine.ts";
+import { LIFETIME_SETTINGS, readLifetimes, type Lifetimes } from "./retention/lifetimes.ts";
 import { parseAllowedDestinations, type AllowedDestinations } from "./notify/outgoing-policy.ts";
 
 /** An address to listen on. */
@@ -52,6 +53,7 @@ export interface Config {
   /** The HTTP proxy that webhooks and ntfy are reached through. */
   readonly notifyProxy: string | undefined;
   readonly databaseUrl: string | undefined;
+  readonly lifetimes: Lifetimes;
   /** Where the change to the next agents' authority stands. */
   readonly authorityRollover: AuthorityRollover | undefined;
   readonly tls: { readonly certPath: string; readonly keyPath: string } | undefined;
@@ -80,6 +82,7 @@ const SETTINGS = [
   "delivery-bytes-per-second",
   "quarantine-hosts",
   "authority-rollover",
+  ...LIFETIME_SETTINGS,
   "notify-allow",
   "notify-proxy",
   "database-url",
@@ -173,6 +176,7 @@ export function readConfig(argv: readonly string[], environment: Readonly<Record
     notifyAllow: parseNotifyAllow(read("notify-allow")),
     notifyProxy: parseNotifyProxy(read("notify-proxy")),
     databaseUrl: read("database-url"),
+    lifetimes: readLifetimes((setting, days) => parseWhole(setting, read(setting) ?? days, 0, 36_500)),
     authorityRollover: parseAuthorityRollover(read("authority-rollover"), certPath !== undefined, (problem) => {
       throw new ConfigError(`${variableOf("authority-rollover")} ${problem}`);
     }),

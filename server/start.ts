@@ -8,6 +8,7 @@ import { ChangeFeed } from "./api/change-feed.ts";
 import { loadDashboard } from "./api/dashboard.ts";
 import { createWebHandler, UPLOAD_PATHS, WEB_SERVICES } from "./api/web-handler.ts";
 import { listenForWeb } from "./api/web-listener.ts";
+import { RetentionLoop } from "./retention/retention-loop.ts";
 import { AuditSealer } from "./audit/audit-sealer.ts";
 import { prepareDataFolder } from "./backup/restored-folder.ts";
 import { systemClock as clock, systemRandom as random } from "./clock-system.ts";
@@ -39,6 +40,7 @@ import { createHostStore } from "./store/host-store.ts";
 import { createIdentityStore } from "./store/identity-store.ts";
 import { createFleetStore } from "./store/fleet-store.ts";
 import { openReplicaStore } from "./store/replica-store.ts";
+import { createRetentionStore } from "./store/retention.ts";
 import { createDeadlineStore, createUpdateStore } from "./store/update-store.ts";
 import type { CertificatePair } from "./stream/certificate-authority.ts";
 import { loadCertificates } from "./stream/certificate-files.ts";
@@ -188,6 +190,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const auditLog = createAuditSealStore(db);
   parts.use(new AuditSealer({ store: auditLog, clock, intervalMs: durations.auditSealIntervalMs, log })).start();
+  const retention = createRetentionStore(db, replicaId);
+  parts.use(new RetentionLoop({ store: retention, lifetimes: config.lifetimes, clock, log })).start();
 
   const streamLog = {
     refused: metrics.refused,

@@ -15,6 +15,7 @@ import * as hostLabels from "./0013-host-labels.ts";
 import * as jobLogs from "./0014-job-logs.ts";
 import * as archivedHosts from "./0015-archived-hosts.ts";
 import * as authorityRollover from "./0016-authority-rollover.ts";
+import * as retention from "./0017-retention.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -34,4 +35,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0014-job-logs": jobLogs,
   "0015-archived-hosts": archivedHosts,
   "0016-authority-rollover": authorityRollover,
+  "0017-retention": retention,
 };
