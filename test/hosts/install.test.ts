@@ -6,8 +6,9 @@ import { JobState } from "../../gen/rollcall/v1/model_pb.js";
 import { startConnectProxy } from "../support/connect-proxy.ts";
 import { hostStates, untilFleetUpdateSettled } from "../support/fleet-update-end.ts";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
-import { AGENT_PATHS, installAgent } from "./agent-host.ts";
+import { AGENT_PATHS, AGENT_UNIT, GUARD_UNIT, installAgent } from "./agent-host.ts";
 import { describeOnHosts } from "./describe-on-hosts.ts";
+import { GREATEST_EXPOSURE, measureExposure } from "./exposure.ts";
 import { faultyVersion } from "./faulty-releases.ts";
 import type { SystemdHost } from "./systemd-host.ts";
 
@@ -54,6 +55,8 @@ await describeOnHosts("the install line", ["exits"], (hosts) => {
     );
     const states = await machine.demand("systemctl", "is-enabled", "rollcall-agent", "rollcall-agent-guard");
     expect(states).toBe("enabled\nenabled\n");
+    for (const unit of [AGENT_UNIT, GUARD_UNIT])
+      expect(await measureExposure(machine, unit)).toBeLessThanOrEqual(GREATEST_EXPOSURE);
 
     const job = await fleet.update({ machine, hostId: host.id }, newer.version);
     expect(await fleet.untilEnded(job)).toMatchObject({ state: JobState.SUCCEEDED });

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
 import { ensureDebianRoot } from "./debian-root.ts";
 import { explainNoHosts } from "./explain-no-hosts.ts";
+import { GREATEST_EXPOSURE, measureExposure } from "./exposure.ts";
 import { untilLogged } from "./host-events.ts";
 import { addUser } from "./host-users.ts";
 import { HostNetwork } from "./host-network.ts";
@@ -41,6 +42,7 @@ describe.skipIf(reasonToSkip !== undefined)(
       await host.boot();
       await host.demand("systemctl", "enable", "--now", UNIT);
       await untilLogged(host, UNIT, '"event":"ready"');
+      expect(await measureExposure(host, UNIT)).toBeLessThanOrEqual(GREATEST_EXPOSURE);
       expect(await host.demand("curl", "-sS", "http://127.0.0.1:7170/")).toMatch(/^<!doctype html>/i);
       await host.demand("systemctl", "stop", UNIT);
       expect(await host.demand("systemctl", "show", "-p", "Result,ExecMainStatus", UNIT)).toBe(

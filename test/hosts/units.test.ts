@@ -3,13 +3,13 @@ import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { repositoryRoot } from "../toolchain/repository-root.ts";
+import { GREATEST_EXPOSURE } from "./exposure.ts";
 
 const SERVICES = [
   "agent/units/rollcall-agent.service",
   "agent/units/rollcall-agent-guard.service",
   "server/rollcall-server.service",
 ];
-const GREATEST_EXPOSURE = 2.0;
 
 /** *Shape*: `undefined` when the program is there, else the line that says what to install. */
 function explainMissing(program: string, debianPackage: string): string | undefined {
