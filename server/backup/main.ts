@@ -48,10 +48,15 @@ async function restoreBackup({ place, config, isMove }: BackupCommand): Promise<
   if (settled === undefined) say("Updates that were under way go on once a server starts.");
   else
     say(
-      `Cancelled, since nobody knows how they ended: ${settled.cancelledJobs} jobs, ${settled.cancelledFleetUpdates} fleet updates. ` +
+      `Cancelled, since nobody knows how they ended: ${count(settled.cancelledJobs, "job")}, ` +
+        `${count(settled.cancelledFleetUpdates, "fleet update")}. ` +
         "People sign in again, and enrolment tokens are made anew.",
     );
   say(`The settings of then stand in ${settingsPath}. Releases are not part of a backup: import them again.`);
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 function say(sentence: string): void {

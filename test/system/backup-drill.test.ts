@@ -112,7 +112,7 @@ test.concurrent(
     await first.stop();
 
     parts.defer(() => removeCluster(latter.dataDir, realClock));
-    expect(await run("restore", [path], latter)).toMatch(/Cancelled.*: 1 jobs, 1 fleet updates/);
+    expect(await run("restore", [path], latter)).toMatch(/Cancelled.*: 1 job, 1 fleet update\./);
     const second = await takeOver(fleet, latter, parts);
     await untilAllNewest(fleet);
     const restored = await untilFleetUpdateSettled(await second.fleet(), id);

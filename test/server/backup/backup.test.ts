@@ -35,6 +35,8 @@ afterAll(async () => {
   expect(await findOpenSockets()).toEqual([]);
 });
 
+/** Each try of a passphrase is meant to cost. */
+const SLOW_MS = 120_000;
 /** Written by the restore itself. */
 const OWN_TABLES = ["audit_events", "kysely_migration"];
 
@@ -190,17 +192,24 @@ describe("a file", () => {
     await expectNothingAt(target);
   });
 
-  test("that is encrypted opens with its passphrase and no other, and tells nothing", async () => {
-    const path = join(target.folder, "encrypted");
-    await source.backUp({ path, passphrase: "correct horse" });
-    const [bytes, key] = [await readFile(path), await readFile(join(source.config.dataDir, "credential.key"), "utf8")];
-    expect(bytes.includes(key.trim())).toBe(false);
-    await expect(target.restore({ path, passphrase: undefined })).rejects.toThrow(/is encrypted/);
-    await expect(target.restore({ path, passphrase: "correct h0rse" })).rejects.toThrow(/its passphrase is another/);
-    await expectNothingAt(target);
-    await target.restore({ path, passphrase: "correct horse" }, true);
-    expect(await digestsOf(target.database)).toEqual(await digestsOf(source.database));
-  });
+  test(
+    "that is encrypted opens with its passphrase and no other, and tells nothing",
+    async () => {
+      const path = join(target.folder, "encrypted");
+      await source.backUp({ path, passphrase: "correct horse" });
+      const [bytes, key] = [
+        await readFile(path),
+        await readFile(join(source.config.dataDir, "credential.key"), "utf8"),
+      ];
+      expect(bytes.includes(key.trim())).toBe(false);
+      await expect(target.restore({ path, passphrase: undefined })).rejects.toThrow(/is encrypted/);
+      await expect(target.restore({ path, passphrase: "correct h0rse" })).rejects.toThrow(/its passphrase is another/);
+      await expectNothingAt(target);
+      await target.restore({ path, passphrase: "correct horse" }, true);
+      expect(await digestsOf(target.database)).toEqual(await digestsOf(source.database));
+    },
+    SLOW_MS,
+  );
 
   test("of a newer server is refused", async () => {
     const path = join(target.folder, "newer");
