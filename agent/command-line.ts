@@ -22,6 +22,7 @@ export type Command =
   | { readonly kind: "version" }
   | ({ readonly kind: "probe" | "reach" | "run" } & AgentPaths)
   | ({ readonly kind: "guard"; readonly mode: GuardMode } & AgentPaths)
+  | ({ readonly kind: "doctor"; readonly isJson: boolean } & AgentPaths)
   | ({
       readonly kind: "enroll";
       readonly tokenSource: TokenSource;
@@ -39,6 +40,8 @@ Commands:
              --server HOST:PORT (repeatable), --ca-file FILE   write the configuration, if there is none
              --force   replace an identity that is already stored
   run        stay connected to the server and update this program when told to
+  doctor     look for what keeps this host from staying connected or being updated, and say what to do
+             --json   one JSON value instead of lines; ends with 1 when something does not work
   version    print the version
   --probe    print the version and check the configuration; writes and connects nothing
   --reach    exit 0 if a configured server can be reached within 5 s, else 1
@@ -55,6 +58,7 @@ const COMMANDS: Readonly<Record<string, Command["kind"]>> = {
   enroll: "enroll",
   run: "run",
   guard: "guard",
+  doctor: "doctor",
   version: "version",
   "--version": "version",
   "--probe": "probe",
@@ -77,6 +81,7 @@ export function parseCommandLine(argv: readonly string[]): Command {
   const flags = readFlags(rest, kind);
   if (kind === "help" || kind === "version") return { kind };
   const paths = readPaths(flags);
+  if (kind === "doctor") return { kind, ...paths, isJson: flags.switches.has("--json") };
   if (kind !== "enroll") return { kind, ...paths };
   return {
     kind,
@@ -109,12 +114,15 @@ interface Flags {
 
 const PATH_FLAGS: readonly string[] = ["--config", "--state-dir"];
 const ENROLL_FLAGS: readonly string[] = [...PATH_FLAGS, "--token-file", "--ca-file", "--server"];
-const ENROLL_SWITCHES: readonly string[] = ["--token-stdin", "--force"];
+const SWITCHES: Partial<Record<Command["kind"], readonly string[]>> = {
+  enroll: ["--token-stdin", "--force"],
+  doctor: ["--json"],
+};
 
 function readFlags(words: readonly string[], kind: Command["kind"]): Flags {
   const takesPaths = kind !== "help" && kind !== "version";
   const valued = kind === "enroll" ? ENROLL_FLAGS : takesPaths ? PATH_FLAGS : [];
-  const switchable = kind === "enroll" ? ENROLL_SWITCHES : [];
+  const switchable = SWITCHES[kind] ?? [];
   const values = new Map<string, string>();
   const switches = new Set<string>();
   const servers: string[] = [];

@@ -2,9 +2,11 @@
 import "./scrub-environment.ts"; // first: the others read the environment while they load
 import { resolve } from "node:path";
 import { inspect } from "node:util";
+import { formatFindings, hasFailure } from "../gen/finding.ts";
 import { systemClock, systemRandom, wallTime } from "./clock-system.ts";
 import { HELP, parseCommandLine, type AgentPaths, type Command } from "./command-line.ts";
 import { loadConfig, loadRoots } from "./config-file.ts";
+import { examineHost } from "./doctor/examine-host.ts";
 import { enroll } from "./enroll.ts";
 import { createLog } from "./log.ts";
 import { OperatorError } from "./operator-error.ts";
@@ -37,6 +39,8 @@ async function execute(command: Command): Promise<number | typeof IN_ORDER> {
       return 0;
     case "reach":
       return (await canReachServer(command, systemClock)) ? 0 : 1;
+    case "doctor":
+      return await tellFindings(command);
     case "enroll":
       print(`enrolled as ${await enroll(command, systemClock)}\n`);
       return 0;
@@ -63,6 +67,12 @@ async function run(command: AgentPaths): Promise<void> {
     jobLog.write(`${error instanceof OperatorError ? error.message : inspect(error)}\n`);
     throw error;
   }
+}
+
+async function tellFindings(command: Command & { kind: "doctor" }): Promise<number> {
+  const findings = await examineHost(command, process.execPath, systemClock);
+  print(command.isJson ? `${JSON.stringify({ findings })}\n` : `${formatFindings(findings).join("\n")}\n`);
+  return hasFailure(findings) ? 1 : 0;
 }
 
 /** Paths are made absolute at once: nothing later depends on the working directory. */

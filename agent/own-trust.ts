@@ -1,5 +1,5 @@
 /**
- * What this build trusts, fixed when it was built: nothing that comes later,
+ * What this build trusts and goes with, fixed when it was built: nothing that comes later,
  * from a server, a file or the environment, adds to it. A bundler replaces the names.
  */
 import { parsePublicKey, type PublicKey } from "../gen/minisign.ts";
@@ -9,6 +9,7 @@ declare const ROLLCALL_BUILD_ROOTS: string | undefined;
 /** Decimal digits. */
 declare const ROLLCALL_BUILD_SEQUENCE: string | undefined;
 declare const ROLLCALL_BUILD_KEYS_SEQUENCE: string | undefined;
+declare const ROLLCALL_BUILD_INSTALL_REVISION: string | undefined;
 
 /** Who may say which keys sign releases. *Shape*: none when this agent runs from its sources: it then trusts no release. */
 export const OWN_ROOTS: readonly PublicKey[] =
@@ -20,3 +21,7 @@ export const OWN_SEQUENCE: number = typeof ROLLCALL_BUILD_SEQUENCE === "string" 
 /** The sequence of the key set that this build was published under; 0 when that is not known. */
 export const OWN_KEYS_SEQUENCE: number =
   typeof ROLLCALL_BUILD_KEYS_SEQUENCE === "string" ? Number(ROLLCALL_BUILD_KEYS_SEQUENCE) : 0;
+
+/** Which unit and guard this build goes with; `undefined` when it runs from its sources. */
+export const OWN_INSTALL_REVISION: number | undefined =
+  typeof ROLLCALL_BUILD_INSTALL_REVISION === "string" ? Number(ROLLCALL_BUILD_INSTALL_REVISION) : undefined;

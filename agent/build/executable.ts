@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import type { PublicKey } from "../../gen/minisign.ts";
+import { readInstallRevision } from "./install-revision.ts";
 import { findOwnNode, type NodeBinary } from "./node-binary.ts";
 import type { Target } from "./target.ts";
 
@@ -34,7 +35,9 @@ const SENTINEL_FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
 /** Writes the agent's program, the same for every platform, into `workDir`. */
 export async function bundleAgent(root: string, facts: BuildFacts, workDir: string): Promise<void> {
-  await bundleProgram(root, "agent/main.ts", defineFacts(facts), workDir);
+  const installRevision = JSON.stringify(String(await readInstallRevision(root)));
+  const define = { ...defineFacts(facts), ROLLCALL_BUILD_INSTALL_REVISION: installRevision };
+  await bundleProgram(root, "agent/main.ts", define, workDir);
 }
 
 /** Writes a program, the same for every platform, into `workDir`. `entry` is a path within `root`. */

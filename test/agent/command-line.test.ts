@@ -10,6 +10,7 @@ describe("the command line", () => {
     [["--probe", "--config", "/c"], { kind: "probe", configPath: "/c", stateDir: DEFAULT_PATHS.stateDir }],
     [["--reach", "--state-dir=/s"], { kind: "reach", configPath: DEFAULT_PATHS.configPath, stateDir: "/s" }],
     [["guard", "watch", "--config", "/c"], { kind: "guard", mode: "watch", ...DEFAULT_PATHS, configPath: "/c" }],
+    [["doctor", "--json"], { kind: "doctor", isJson: true, ...DEFAULT_PATHS }],
     [["version"], { kind: "version" }],
     [["help"], { kind: "help" }],
   ])("%j is understood", (argv, command) => {
