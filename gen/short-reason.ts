@@ -23,6 +23,7 @@ export const SHORT_REASONS: Readonly<Record<JobReason, string>> = {
   [JobReason.PROBE_FAILED]: "New agent failed its test run",
   [JobReason.SWAP_FAILED]: "Could not replace the program",
   [JobReason.WRONG_VERSION]: "Came back on another version",
+  [JobReason.HOST_REPLACED]: "Another machine took its place",
   [JobReason.CRASHED]: "New agent crashed",
   [JobReason.NOT_CONFIRMED]: "New agent did not reach the server",
 };

@@ -38,6 +38,16 @@ export function writeTakeover({ hostId, epoch, fromInstanceId, toInstanceId }: T
   return [hostId, epoch, fromInstanceId, toInstanceId].join(" ");
 }
 
+/** A session that another machine ended by taking its host's place: as one that it took over itself. */
+export function writeVoided(
+  hostId: HostId,
+  session: { readonly epoch: SessionEpoch; readonly instanceId: string },
+): string {
+  const { epoch, instanceId } = session;
+  const next = (epoch + 1n) as SessionEpoch;
+  return writeTakeover({ hostId, epoch: next, fromInstanceId: instanceId, toInstanceId: instanceId });
+}
+
 /** Starts to listen to the others, to look after them and to bring their jobs to the hosts that are here. */
 export function startReplicaParts(options: ReplicaOptions): AsyncDisposable {
   const { board, agents, mailboxes, fleetLoop, openCallers, clock, durations, log } = options;

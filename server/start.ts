@@ -21,7 +21,7 @@ import type { HostId } from "./domain/ids.ts";
 import type { Job } from "./domain/job.ts";
 import { createReachPoint } from "./fault-points.ts";
 import { HostDesk } from "./host/host-desk.ts";
-import { HostIdentities } from "./identity/host-identity.ts";
+import { createIdentities } from "./identity-parts.ts";
 import { InstallOffer } from "./install-offer.ts";
 import { formatAddress, webUrl } from "./listener-urls.ts";
 import { AGENT_FOLDER, DASHBOARD_FOLDER } from "./folders.ts";
@@ -37,7 +37,6 @@ import { agreeOnAuthority, agreeOnCredentialKey, checkReleasesFolder } from "./s
 import { createApiReader } from "./store/api-reader.ts";
 import { createAuditSealStore } from "./store/audit-seals.ts";
 import { createHostStore } from "./store/host-store.ts";
-import { createIdentityStore } from "./store/identity-store.ts";
 import { createFleetStore } from "./store/fleet-store.ts";
 import { openReplicaStore } from "./store/replica-store.ts";
 import { createRetentionStore } from "./store/retention.ts";
@@ -57,6 +56,7 @@ import { HostMailboxes } from "./watcher/host-mailboxes.ts";
 import { OpenJobHosts } from "./watcher/open-job-hosts.ts";
 import { SessionWatcher } from "./watcher/session-watcher.ts";
 import { acknowledgeAlert, removeHost } from "./watcher/operator-acts.ts";
+import { endJobOfReplaced } from "./watcher/replaced-host.ts";
 import { UpdateDesk } from "./watcher/update-desk.ts";
 
 /** A running server. Disposing drains its agents, then stops everything it started. */
@@ -116,15 +116,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     changes.alertsChanged(ids);
     notifications.loop.wake();
   };
-  const identities = new HostIdentities(createIdentityStore(db, alertsChanged), credentialKey, random, {
-    hostChanged: (hostId) => changes.hostChanged(hostId),
-    generationAccepted: (hostId) => board.tell("credential", hostId),
-  });
-  const { generations } = identities;
-  for (const topic of ["credential", "host_removed"] as const)
-    board.hear(topic, (ids) => generations.forget(ids as readonly HostId[]));
-  board.onLapse(() => generations.forgetAll());
   const storeOptions = { replicaId, durations, hostsToQuarantine: config.hostsToQuarantine, alertsChanged };
+  const identities = createIdentities({
+    db,
+    storeOptions,
+    credentialKey,
+    random,
+    board,
+    hostChanged: (hostId) => changes.hostChanged(hostId),
+    disconnect: (hostId, reason) => agents.disconnect(hostId, reason),
+    endJob: (tx, hostId) => endJobOfReplaced(interpreter, tx, hostId),
+  });
   const reachPoint = createReachPoint(config.faultPoint);
   const wakeFleetLoop = (): void => {
     fleetLoop.wake();
@@ -241,7 +243,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     agentAddresses: (webHostname) => agentAddresses(config, agents.address.port, webHostname, hostname()),
   });
   const disconnect = (hostId: HostId, reason: Error): void => {
-    generations.forget([hostId]);
+    identities.generations.forget([hostId]);
     agents.disconnect(hostId, reason);
     board.tell("host_removed", hostId);
   };

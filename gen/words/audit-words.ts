@@ -3,6 +3,7 @@ import type { AuditEvent } from "../rollcall/v1/attention_pb.js";
 
 const WORDS: Readonly<Record<string, string>> = {
   "host.enrolled": "Host enrolled",
+  "host.replaced": "Machine replaced",
   "host.edited": "Host edited",
   "host.archived": "Host archived",
   "host.unarchived": "Host brought back",

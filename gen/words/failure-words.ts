@@ -173,6 +173,12 @@ const WORDS: Readonly<Record<JobReason, Words>> = {
     happened: ({ host }) => `The key set that ${host} was given is older than the one it knows.`,
     toDo: () => "Give the server the publisher's newest key set, then update again.",
   },
+  [JobReason.HOST_REPLACED]: {
+    happened: ({ host }) =>
+      `Another machine took the place of ${host}, such as after it was reinstalled, while it was updated.`,
+    untouched: () => "Nothing was sent to the machine that is there now.",
+    toDo: () => "Update it again if the machine that is there now is behind.",
+  },
   [JobReason.DOWNGRADE_REFUSED]: {
     happened: ({ host, to, job }) => {
       const detail = job.details?.detail;

@@ -4,6 +4,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { EnrollmentTokenSchema, type EnrollmentToken as WireToken } from "../../gen/rollcall/v1/catalog_pb.js";
 import type { FleetService } from "../../gen/rollcall/v1/fleet_pb.js";
 import type { EnrollmentToken } from "../domain/enrollment-token.ts";
+import type { HostId } from "../domain/ids.ts";
 import type { Labels } from "../domain/labels.ts";
 import { fromWireLabels, toWireLabels } from "../wire/wire-labels.ts";
 import { callerKey } from "./caller.ts";
@@ -25,6 +26,7 @@ export interface TokenPort {
     readonly validForMs: number;
     readonly createdBy: string;
     readonly labels: Labels;
+    readonly replacesHostId: HostId | null;
   }): Promise<{ readonly id: string; readonly token: string; readonly expiresAt: Date }>;
   /** *Throws* RefusedError (token_unknown). */
   revokeToken(id: string, actor: string): Promise<EnrollmentToken>;
@@ -53,6 +55,7 @@ export function createCatalogHandlers({ reader, tokens, installCommand, windowsI
         validForMs: (request.validForSeconds || DEFAULT_TOKEN_LIFE_S) * 1000,
         createdBy: context.values.get(callerKey).name,
         labels: fromWireLabels(request.labels, "labels"),
+        replacesHostId: request.replacesHostId === "" ? null : (request.replacesHostId as HostId),
       });
       const { origin } = context.values.get(requestFactsKey);
       return {
@@ -88,6 +91,7 @@ function toWireToken(token: EnrollmentToken): WireToken {
     createdAt: timestampFromDate(token.createdAt),
     expiresAt: timestampFromDate(token.expiresAt),
     labels: toWireLabels(token.labels),
+    replacesHostId: token.replacesHostId ?? "",
     ...(token.revokedAt === null ? {} : { revokedAt: timestampFromDate(token.revokedAt) }),
   });
 }

@@ -65,6 +65,8 @@ export function toWireHost(host: Host): WireHost {
     enrolledAt: timestampFromDate(host.enrolledAt),
     ...instant("lastSeenAt", host.lastSeenAt),
     ...instant("archivedAt", host.archivedAt),
+    ...instant("replacedAt", host.replacedAt),
+    sameHostnameAs: host.sameHostnameAs ?? "",
     ...(host.latestJob === null ? {} : { latestJob: toWireJob(host.latestJob) }),
     identityDuplicated: host.isIdentityDuplicated,
     sequenceFloor: BigInt(host.sequenceFloor),

@@ -3,6 +3,7 @@ import type { FleetUpdateId, HostId, JobId } from "./ids.ts";
 /** What the audit log tells of. */
 export type AuditAction =
   | "host.enrolled"
+  | "host.replaced"
   | "host.edited"
   | "host.archived"
   | "host.unarchived"

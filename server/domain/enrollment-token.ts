@@ -1,3 +1,4 @@
+import type { HostId } from "./ids.ts";
 import type { Labels } from "./labels.ts";
 
 /** A token that lets hosts in, without the secret itself. */
@@ -12,4 +13,6 @@ export interface EnrollmentToken {
   readonly revokedAt: Date | null;
   /** Of hosts that enrol with it. */
   readonly labels: Labels;
+  /** The host whose place a machine takes; null for a new host. */
+  readonly replacesHostId: HostId | null;
 }

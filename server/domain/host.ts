@@ -39,6 +39,10 @@ export interface Host {
   readonly lastSeenAt: Date | null;
   /** When it was archived; null for any other. */
   readonly archivedAt: Date | null;
+  /** When a machine last took the place of the one before; null for never. */
+  readonly replacedAt: Date | null;
+  /** One that was enrolled earlier and reports the same hostname. */
+  readonly sameHostnameAs: HostId | null;
   readonly latestJob: Job | null;
   /** It refuses releases of a lower sequence; 0 while it told of none. */
   readonly sequenceFloor: number;

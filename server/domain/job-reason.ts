@@ -19,6 +19,7 @@ export const JOB_REASONS = [
   "probe_failed",
   "swap_failed",
   "wrong_version",
+  "host_replaced",
 ] as const;
 
 export type JobReason = (typeof JOB_REASONS)[number];

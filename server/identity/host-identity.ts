@@ -11,7 +11,7 @@ import { fromWireLabels } from "../wire/wire-labels.ts";
 import type { CredentialVerifier, Enrollment, HostIdentity } from "../stream/ports.ts";
 import { deriveCredential, readCredential } from "./host-credential.ts";
 import { KnownGenerations } from "./known-generations.ts";
-import type { IdentityStore } from "./ports.ts";
+import type { IdentityStore, IdentityTransaction, VoidedSession } from "./ports.ts";
 
 const TOKEN_PREFIX = "rc_enroll_";
 const TOKEN_BYTES = 32;
@@ -31,6 +31,8 @@ export interface TokenRequest {
   readonly createdBy: string;
   /** Of hosts that enrol with it. */
   readonly labels: Labels;
+  /** The host whose place a machine takes; null for a new host. */
+  readonly replacesHostId: HostId | null;
 }
 
 /** Told what changed, after it was stored. */
@@ -38,6 +40,8 @@ export interface IdentityChanges {
   hostChanged(hostId: HostId): void;
   /** A newer generation of this host's credential is in use. */
   generationAccepted(hostId: HostId): void;
+  /** Another machine took this host's place: what the one before has open ends, such as this session. */
+  machineReplaced(hostId: HostId, session: VoidedSession | undefined): void;
 }
 
 export class HostIdentities implements CredentialVerifier, Enrollment {
@@ -45,14 +49,16 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
   readonly #key: Uint8Array;
   readonly #random: Random;
   readonly #changes: IdentityChanges;
+  readonly #endJob: EndJob;
   /** Who changes or hears of a credential's generation forgets it here. */
   readonly generations: KnownGenerations;
 
-  constructor(store: IdentityStore, key: Uint8Array, random: Random, changes: IdentityChanges) {
+  constructor(store: IdentityStore, key: Uint8Array, random: Random, changes: IdentityChanges, endJob: EndJob) {
     this.#store = store;
     this.#key = key;
     this.#random = random;
     this.#changes = changes;
+    this.#endJob = endJob;
     this.generations = new KnownGenerations((hostId) => store.findCredentialGeneration(hostId));
   }
 
@@ -64,7 +70,7 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
       await this.#takeBack(claim);
       return claim;
     }
-    if (claim.generation < lowest) await this.#refuseOldGeneration(claim.hostId);
+    if (claim.generation < lowest) await this.#refuseOldGeneration(claim);
     // Also one that a database restored from a backup does not know yet: its HMAC is ours.
     if (claim.generation > lowest) await this.#acceptGeneration(claim);
     return claim;
@@ -95,9 +101,13 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
     return deriveCredential(this.#key, { hostId, generation: generation + 1 });
   }
 
-  /** Whoever holds the older one copied it before it was rotated, or holds the copy of a disk. */
-  async #refuseOldGeneration(hostId: HostId): Promise<never> {
+  /**
+   * Whoever holds the older one copied it before it was rotated, or holds the copy of a disk; unless it is the machine
+   * that was there before another took its place: of those two it is known which one counts.
+   */
+  async #refuseOldGeneration({ hostId, generation }: HostIdentity): Promise<never> {
     await this.#store.transaction(async (tx) => {
+      if (await tx.isOfReplaced(hostId, generation)) return;
       await tx.markIdentityDuplicated(hostId);
       await tx.raiseAlert({ kind: "duplicate_identity", hostId, reason: "an older credential was used" });
     });
@@ -106,13 +116,14 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
   }
 
   async enroll(request: EnrollRequest): Promise<{ readonly hostId: HostId; readonly credential: string }> {
-    const hostId = this.#random.uuid() as HostId;
     const own = fromWireLabels(request.labels, "labels");
-    await this.#store.transaction(async (tx) => {
+    const enrolled = await this.#store.transaction(async (tx): Promise<Enrolled> => {
       const token = await tx.useEnrollmentToken(hashToken(request.token));
       if (token === undefined) {
         throw new RefusedError("token_invalid", "The enrolment token is unknown, used up or expired. Make a new one.");
       }
+      if (token.replacesHostId !== null) return this.#replace(tx, request, own, token, token.replacesHostId);
+      const hostId = this.#random.uuid() as HostId;
       const labels = joinLabels(own, token.labels);
       await tx.insertHost({ id: hostId, hostname: request.hostname, os: request.os, arch: request.arch });
       if (labels.length > 0) await tx.replaceLabels(hostId, labels);
@@ -127,9 +138,47 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
           ...(labels.length === 0 ? {} : { labels: formatLabels(labels) }),
         },
       });
+      return { hostId, generation: 1, settle: async () => undefined };
     });
+    const { hostId, generation } = enrolled;
+    await enrolled.settle();
     this.#changes.hostChanged(hostId);
-    return { hostId, credential: deriveCredential(this.#key, { hostId, generation: 1 }) };
+    return { hostId, credential: deriveCredential(this.#key, { hostId, generation }) };
+  }
+
+  /** The machine that enrols takes the place of another. *Throws* RefusedError when there is no such host any more. */
+  async #replace(
+    tx: IdentityTransaction,
+    request: EnrollRequest,
+    own: Labels,
+    token: EnrollmentToken,
+    hostId: HostId,
+  ): Promise<Enrolled> {
+    const { hostname, os, arch } = request;
+    const replaced = await tx.replaceHost({ hostId, hostname, os, arch });
+    const known = replaced && (await tx.lockDescription(hostId));
+    if (replaced === undefined || known === undefined) throw noHostToReplace(hostId);
+    const labels = joinLabels(joinLabels(known.labels, own), token.labels);
+    if (formatLabels(labels) !== formatLabels(known.labels)) await tx.replaceLabels(hostId, labels);
+    await tx.resolveAlerts(hostId, ["duplicate_identity"]);
+    const settleJob = await this.#endJob(tx, hostId);
+    await tx.writeAuditEvent({
+      actor: "host",
+      action: "host.replaced",
+      hostId,
+      cause: "an enrolment token that replaces the host's machine was used",
+      details: { hostname, token_id: token.id },
+    });
+    return {
+      hostId,
+      generation: replaced.generation,
+      settle: async () => {
+        this.generations.forget([hostId]);
+        this.#changes.generationAccepted(hostId);
+        this.#changes.machineReplaced(hostId, replaced.session);
+        await settleJob();
+      },
+    };
   }
 
   /** Whether this is a token that a host could enrol with now, which is not used up, or a host's credential. */
@@ -144,14 +193,24 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
     );
   }
 
-  /** Makes a token; only its hash is stored. */
+  /**
+   * Makes a token; only its hash is stored.
+   *
+   * *Throws* RefusedError (host_unknown) and InvalidFieldError for one that replaces a host and is not for one use.
+   */
   async createToken(request: TokenRequest): Promise<CreatedToken> {
+    const { replacesHostId } = request;
+    if (replacesHostId !== null && request.maxUses !== 1)
+      throw new InvalidFieldError("maxUses", "must be 1 for a token that replaces a host");
     const token = TOKEN_PREFIX + Buffer.from(this.#random.bytes(TOKEN_BYTES)).toString("base64url");
     const id = this.#random.uuid();
     const expiresAt = await this.#store.transaction(async (tx) => {
+      if (replacesHostId !== null && (await tx.lockDescription(replacesHostId)) === undefined)
+        throw noHostToReplace(replacesHostId);
       await tx.writeAuditEvent({
         actor: request.createdBy,
         action: "token.created",
+        ...(replacesHostId === null ? {} : { hostId: replacesHostId }),
         cause: "an enrolment token was asked for",
         details: {
           token_id: id,
@@ -180,6 +239,23 @@ export class HostIdentities implements CredentialVerifier, Enrollment {
       return token;
     });
   }
+}
+
+/** What was written about a host that enrolled, and what is left to do once that is committed. */
+interface Enrolled {
+  readonly hostId: HostId;
+  /** Of its credential. */
+  readonly generation: number;
+  readonly settle: () => Promise<void>;
+}
+
+/** Ends the open job of a host whose machine is replaced. What it returns is called once that is committed. */
+export type EndJob = (tx: IdentityTransaction, hostId: HostId) => Promise<() => Promise<void>>;
+
+function noHostToReplace(hostId: HostId): RefusedError {
+  return new RefusedError("host_unknown", `There is no host ${hostId} to replace, or it was removed.`, {
+    host_id: hostId,
+  });
 }
 
 /** What whoever made the token says goes before what the machine says. */

@@ -1,8 +1,13 @@
-import type { NewAlert } from "../domain/alert.ts";
-import type { NewAuditEvent } from "../domain/audit-event.ts";
 import type { EnrollmentToken } from "../domain/enrollment-token.ts";
-import type { HostId } from "../domain/ids.ts";
+import type { HostId, SessionEpoch } from "../domain/ids.ts";
 import type { Labels } from "../domain/labels.ts";
+import type { UpdateTransaction } from "../watcher/ports.ts";
+
+/** A session that counts no longer, since another machine took its host's place. */
+export interface VoidedSession {
+  readonly epoch: SessionEpoch;
+  readonly instanceId: string;
+}
 
 /** The durable side of identities. */
 export interface IdentityStore {
@@ -14,7 +19,8 @@ export interface IdentityStore {
   transaction<Result>(work: (tx: IdentityTransaction) => Promise<Result>): Promise<Result>;
 }
 
-export interface IdentityTransaction {
+/** Locks are taken in the order tokens, hosts, sessions, jobs. */
+export interface IdentityTransaction extends UpdateTransaction {
   useEnrollmentToken(tokenSha256: Uint8Array): Promise<EnrollmentToken | undefined>;
   insertEnrollmentToken(token: {
     readonly id: string;
@@ -24,6 +30,7 @@ export interface IdentityTransaction {
     readonly validForMs: number;
     readonly createdBy: string;
     readonly labels: Labels;
+    readonly replacesHostId: HostId | null;
   }): Promise<Date>;
   insertHost(host: {
     readonly id: HostId;
@@ -33,9 +40,20 @@ export interface IdentityTransaction {
   }): Promise<void>;
   /** False unless this database was restored from a backup and never heard of that host. */
   insertForgottenHost(hostId: HostId, generation: number): Promise<boolean>;
+  /** What was said of a host, with its row locked; `undefined` when it is unknown or removed. */
+  lockDescription(hostId: HostId): Promise<{ readonly labels: Labels } | undefined>;
   replaceLabels(hostId: HostId, labels: Labels): Promise<void>;
+  /**
+   * Gives a host another machine, and voids what the one before was given: the new generation of its credential, and
+   * the session that was open. `undefined` when the host is unknown or removed.
+   */
+  replaceHost(machine: {
+    readonly hostId: HostId;
+    readonly hostname: string;
+    readonly os: string;
+    readonly arch: string;
+  }): Promise<{ readonly generation: number; readonly session: VoidedSession | undefined } | undefined>;
+  /** Whether a generation of a host's credential is that of a machine which was replaced. */
+  isOfReplaced(hostId: HostId, generation: number): Promise<boolean>;
   revokeEnrollmentToken(id: string): Promise<EnrollmentToken | undefined>;
-  markIdentityDuplicated(hostId: HostId): Promise<void>;
-  raiseAlert(alert: NewAlert): Promise<void>;
-  writeAuditEvent(event: NewAuditEvent): Promise<void>;
 }

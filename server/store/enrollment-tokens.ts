@@ -2,6 +2,7 @@
 import { sql, type Kysely, type Selectable, type Transaction } from "kysely";
 import type { EnrollmentToken } from "../domain/enrollment-token.ts";
 import type { Labels } from "../domain/labels.ts";
+import type { HostId } from "../domain/ids.ts";
 import { milliseconds } from "./intervals.ts";
 import type { Db, EnrollmentTokensTable } from "./schema.ts";
 
@@ -14,6 +15,7 @@ export interface NewEnrollmentToken {
   readonly validForMs: number;
   readonly createdBy: string;
   readonly labels: Labels;
+  readonly replacesHostId: HostId | null;
 }
 
 /** Stores a token and tells when it expires. */
@@ -30,6 +32,7 @@ export async function insertEnrollmentToken(
       max_uses: token.maxUses,
       created_by: token.createdBy,
       labels: JSON.stringify(token.labels),
+      replaces_host_id: token.replacesHostId,
       expires_at: sql<Date>`clock_timestamp() + ${milliseconds(token.validForMs)}`,
     })
     .returning("expires_at")
@@ -100,5 +103,6 @@ function toToken(row: Selectable<EnrollmentTokensTable>): EnrollmentToken {
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
     labels: row.labels,
+    replacesHostId: row.replaces_host_id,
   };
 }

@@ -32,6 +32,13 @@ const QUARANTINED_PLATFORMS = sql<readonly string[]>`array(
   join quarantined_artifacts on quarantined_artifacts.sha256 = artifact.sha256
   where artifact.package = ${AGENT_PACKAGE})`;
 
+/** One that was enrolled before a row of `hosts` and has its hostname: the first by id. Neither is archived. */
+const SAME_HOSTNAME_AS = sql<HostId | null>`(
+  select former.id from hosts as former
+  where former.hostname = hosts.hostname and former.removed_at is null and former.archived_at is null
+    and hosts.archived_at is null and (former.enrolled_at, former.id) < (hosts.enrolled_at, hosts.id)
+  order by former.id limit 1)`;
+
 /** Adds a host that just enrolled. It is offline until its first Hello. */
 export async function insertHost(
   db: Executor,
@@ -69,6 +76,7 @@ function hostQuery(db: Executor) {
     .select([
       IS_ONLINE.as("is_online"),
       LABELS.as("labels"),
+      SAME_HOSTNAME_AS.as("same_hostname_as"),
       TARGET.as("target_version"),
       TARGET_REVISION.as("target_revision"),
       QUARANTINED_PLATFORMS.as("quarantined_platforms"),
@@ -141,6 +149,8 @@ async function withLatestJobs(db: Executor, rows: readonly HostRow[]): Promise<r
     enrolledAt: row.enrolled_at,
     lastSeenAt: row.last_seen_at,
     archivedAt: row.archived_at,
+    replacedAt: row.replaced_at,
+    sameHostnameAs: row.same_hostname_as,
     latestJob: latest.get(row.id) ?? null,
     sequenceFloor: Number(row.sequence_floor),
     keysSequence: Number(row.keys_sequence),

@@ -41,6 +41,10 @@ export interface HostsTable {
   display_name: Generated<string>;
   /** It counts nowhere from then on. */
   archived_at: Generated<Date | null>;
+  /** When a machine last took the place of the one before. */
+  replaced_at: Generated<Date | null>;
+  /** Credentials of a lower generation were given to a machine that was replaced. */
+  replaced_generation: Generated<number>;
 }
 
 /** What somebody says of a host: one value a key. */
@@ -90,6 +94,8 @@ export interface EnrollmentTokensTable {
   revoked_at: Date | null;
   /** Of hosts that enrol with it. */
   labels: Json<Labels>;
+  /** The host whose place a machine takes; null for a new host. */
+  replaces_host_id: HostId | null;
 }
 
 export interface ReleasesTable {

@@ -48,6 +48,7 @@ const REASONS: Readonly<Record<JobReason | RollbackReason, WireReason>> = {
   probe_failed: WireReason.PROBE_FAILED,
   swap_failed: WireReason.SWAP_FAILED,
   wrong_version: WireReason.WRONG_VERSION,
+  host_replaced: WireReason.HOST_REPLACED,
   crashed: WireReason.CRASHED,
   not_confirmed: WireReason.NOT_CONFIRMED,
 };

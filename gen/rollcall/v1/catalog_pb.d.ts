@@ -186,6 +186,13 @@ export declare type EnrollmentToken = Message<"rollcall.v1.EnrollmentToken"> & {
    * @generated from field: repeated rollcall.v1.Label labels = 9;
    */
   labels: Label[];
+
+  /**
+   * The host whose place a machine takes that enrols with it; empty for a new host.
+   *
+   * @generated from field: string replaces_host_id = 10;
+   */
+  replacesHostId: string;
 };
 
 /**
@@ -625,6 +632,14 @@ export declare type CreateEnrollmentTokenRequest = Message<"rollcall.v1.CreateEn
    * @generated from field: repeated rollcall.v1.Label labels = 4;
    */
   labels: Label[];
+
+  /**
+   * The machine that enrols takes this host's place: same row and history, while the credential of the machine before is
+   * refused from then on. Such a token works once. Empty for a new host.
+   *
+   * @generated from field: string replaces_host_id = 5;
+   */
+  replacesHostId: string;
 };
 
 /**

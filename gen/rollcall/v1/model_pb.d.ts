@@ -433,6 +433,21 @@ export declare type Host = Message<"rollcall.v1.Host"> & {
    * @generated from field: google.protobuf.Timestamp archived_at = 22;
    */
   archivedAt?: Timestamp | undefined;
+
+  /**
+   * When a machine last took the place of the one before, such as after it was reinstalled; unset for never.
+   *
+   * @generated from field: google.protobuf.Timestamp replaced_at = 23;
+   */
+  replacedAt?: Timestamp | undefined;
+
+  /**
+   * A host that was enrolled earlier and reports the same hostname, perhaps the same machine before it was
+   * reinstalled; empty for none.
+   *
+   * @generated from field: string same_hostname_as = 24;
+   */
+  sameHostnameAs: string;
 };
 
 /**
@@ -994,6 +1009,13 @@ export enum JobReason {
    * @generated from enum value: JOB_REASON_KEYS_OUTDATED = 21;
    */
   KEYS_OUTDATED = 21,
+
+  /**
+   * Another machine took the host's place while the update ran.
+   *
+   * @generated from enum value: JOB_REASON_HOST_REPLACED = 22;
+   */
+  HOST_REPLACED = 22,
 }
 
 /**

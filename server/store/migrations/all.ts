@@ -16,6 +16,7 @@ import * as jobLogs from "./0014-job-logs.ts";
 import * as archivedHosts from "./0015-archived-hosts.ts";
 import * as authorityRollover from "./0016-authority-rollover.ts";
 import * as retention from "./0017-retention.ts";
+import * as replacedHosts from "./0018-replaced-hosts.ts";
 
 /** Every migration by its number. Forward only; none is edited once it has landed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -36,4 +37,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0015-archived-hosts": archivedHosts,
   "0016-authority-rollover": authorityRollover,
   "0017-retention": retention,
+  "0018-replaced-hosts": replacedHosts,
 };
