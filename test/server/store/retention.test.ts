@@ -97,7 +97,7 @@ describe("jobs that ended long ago", () => {
 
 test("tokens go so long after nobody could use them any more", async () => {
   const { db } = database;
-  const token = { label: "", maxUses: 1, createdBy: "test", labels: [] };
+  const token = { label: "", maxUses: 1, createdBy: "test", labels: [], replacesHostId: null };
   const dayMs = 86_400_000;
   const add = async (validForDays: number, revokedDaysAgo?: number): Promise<string> => {
     const id = randomUUID();
