@@ -23,7 +23,8 @@ import { openChannel } from "./stream/channel.ts";
 import { describeFailure, failureText, type CallFailure } from "./stream/failure.ts";
 
 const ENROLL = grpcMethod(AgentService.method.enroll);
-const ENROLL_LIMIT_MS = 10_000;
+/** A server that is busy with many hosts takes its time; one that keeps silent is not waited for for ever. */
+const ENROLL_LIMIT_MS = 30_000;
 const TOKEN_PATTERN = /^[\x21-\x7e]{1,256}$/;
 
 /**
@@ -111,6 +112,10 @@ async function askServers(
     try {
       const answer = await callEnroll(client, request, clock);
       if (answer.kind === "enrolled") return answer.response;
+      if (answer.kind === "silent") {
+        problems.push(`${server}: no answer within ${ENROLL_LIMIT_MS / 1000} s`);
+        continue;
+      }
       problems.push(`${server}: ${failureText(answer.failure)}`);
       // Any other answer is the fleet's, not this server's.
       if (answer.failure.code !== status.UNAVAILABLE) break;
@@ -123,7 +128,8 @@ async function askServers(
 
 type Answer =
   | { readonly kind: "enrolled"; readonly response: EnrollResponse }
-  | { readonly kind: "failed"; readonly failure: CallFailure };
+  | { readonly kind: "failed"; readonly failure: CallFailure }
+  | { readonly kind: "silent" };
 
 function callEnroll(client: Client, request: EnrollRequest, clock: Clock): Promise<Answer> {
   const finished = new AbortController();
@@ -135,7 +141,10 @@ function callEnroll(client: Client, request: EnrollRequest, clock: Clock): Promi
       else resolve({ kind: "enrolled", response });
     });
     clock.sleep(ENROLL_LIMIT_MS, finished.signal).then(
-      () => call.cancel(),
+      () => {
+        resolve({ kind: "silent" });
+        call.cancel();
+      },
       () => undefined,
     );
   });

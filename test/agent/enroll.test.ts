@@ -1,4 +1,6 @@
-import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { chmod, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Command } from "../../agent/command-line.ts";
@@ -56,6 +58,14 @@ async function refusal(command: EnrollCommand): Promise<string> {
   const { message } = error as Error;
   expect(message).not.toContain(TOKEN);
   return message;
+}
+
+/** Enrols, and lets the time go by that a silent server is given. */
+async function giveUpWaiting(command: EnrollCommand): Promise<string> {
+  const clock = new FakeClock();
+  const enrolling = enroll(command, clock).catch((error: Error) => error.message);
+  clock.advance(await clock.untilSleeping((delayMs) => delayMs === 30_000));
+  return await enrolling;
 }
 
 test("enrolment trades the token for an identity that only its owner may read, and writes the configuration", async () => {
@@ -126,6 +136,26 @@ test("a server's refusal is told in words, and no identity is stored", async () 
   });
   expect(await refusal(command)).toContain("UNAUTHENTICATED (token_invalid): the token is used up");
   await expect(loadIdentity(command.stateDir)).rejects.toThrow("this host has no identity");
+});
+
+test("a server that keeps silent is given up for the next, and named when there is none", async () => {
+  await using folder = await TemporaryFolder.create();
+  const held = new Set<Socket>();
+  const silent = createServer((socket) => void held.add(socket.on("error", () => undefined)));
+  silent.listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  try {
+    const address = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const alone = await prepare(folder, { servers: [address] });
+    expect(await giveUpWaiting(alone)).toBe(`this host was not enrolled; ${address}: no answer within 30 s`);
+    await rm(alone.configPath);
+    const both = await prepare(folder, { servers: [address, server.address] });
+    expect(await giveUpWaiting(both)).toBe("host-1");
+    expect(requests).toHaveLength(1);
+  } finally {
+    for (const socket of held) socket.destroy();
+    silent.close();
+  }
 });
 
 test("an impostor gets no token", async () => {
