@@ -1,5 +1,6 @@
 /** What a person means by a word: an id, the beginning of one, or a name. */
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { LabelWords } from "../../gen/labels.ts";
 import type { Host } from "../../gen/rollcall/v1/model_pb.js";
 import { CommandError } from "./command-error.ts";
 import type { Server } from "./connect.ts";
@@ -45,10 +46,13 @@ export async function findHost({ fleet }: Server, word: string): Promise<Host> {
   return findOne(await listHosts(fleet), word, "host", ({ hostname }) => hostname);
 }
 
-/** Every host, by name. */
-export function listHosts(fleet: Server["fleet"], limit?: number): Promise<Host[]> {
+/** Every host that has all of these labels, by name. */
+export function listHosts(
+  fleet: Server["fleet"],
+  { labels = [], limit }: { readonly labels?: readonly LabelWords[]; readonly limit?: number | undefined } = {},
+): Promise<Host[]> {
   return listAll(async (page) => {
-    const { hosts, nextPageToken } = await fleet.listHosts(page);
+    const { hosts, nextPageToken } = await fleet.listHosts({ ...page, labels: [...labels] });
     return { items: hosts, nextPageToken };
   }, limit);
 }

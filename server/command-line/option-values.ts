@@ -1,6 +1,7 @@
 /** Values of options, read. Each *throws* CommandError that names the value. */
 import { InvalidArgumentError } from "commander";
 import type { Role } from "../../gen/rollcall/v1/options_pb.js";
+import { splitLabel, type LabelWords } from "../../gen/labels.ts";
 import { ROLES } from "../../gen/words/role-words.ts";
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
@@ -27,3 +28,10 @@ export function parseRole(text: string): Role {
 
 /** The roles' names. */
 export const ROLE_WORDS: readonly string[] = ROLES.map(({ word }) => word);
+
+/** One more `key=value`, after those that were given before. */
+export function parseLabel(text: string, before: readonly LabelWords[] = []): readonly LabelWords[] {
+  const label = splitLabel(text);
+  if (label === undefined) throw new InvalidArgumentError("It looks like site=lisbon.");
+  return [...before, label];
+}

@@ -19,12 +19,13 @@ export async function readDatabaseTime(db: Kysely<Db>): Promise<Date> {
   return now;
 }
 
-/** How many hosts there are of each platform that a host has. */
+/** How many hosts there are of each platform that a host has; archived ones count nowhere. */
 export async function countPlatforms(db: Kysely<Db>): Promise<ReadonlyMap<string, number>> {
   const rows = await db
     .selectFrom("hosts")
     .select(["os", "arch", (one) => one.fn.countAll<bigint>().as("hosts")])
     .where("removed_at", "is", null)
+    .where("archived_at", "is", null)
     .groupBy(["os", "arch"])
     .execute();
   return new Map(rows.map((row) => [platformOf(row), Number(row.hosts)]));

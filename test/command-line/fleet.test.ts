@@ -109,6 +109,29 @@ test("a host that fails says why in the dashboard's words, and its alert is ackn
   expectEnd(await desk.run(["audit", "check"]), 0, "seal");
 });
 
+test("a host is named and labelled, and hosts are chosen by label", async () => {
+  const edit = await desk.run([
+    "hosts",
+    "edit",
+    "web-3",
+    "--name",
+    "the third",
+    "--label",
+    "site=lisbon",
+    "--label",
+    "rack=4",
+  ]);
+  expectEnd(edit, 0, "the third: rack=4, site=lisbon");
+  expectEnd(await desk.run(["hosts", "edit", "web-3", "--remove-label", "rack"]), 0, "the third: site=lisbon");
+  const { stdout } = await desk.run(["hosts", "list", "--label", "site=lisbon", "--json"]);
+  const [list] = readJson<{ hosts: { hostname: string }[] }>(stdout);
+  expect(list?.hosts.map(({ hostname }) => hostname)).toEqual(["web-3"]);
+  const plan = await desk.run(["fleet-update", "start", "--label", "site=lisbon", "--dry-run"]);
+  expectEnd(plan, 0, "1 host, one at a time");
+  expectEnd(await desk.run(["hosts", "list", "--label", "lisbon"]), 2, "site=lisbon");
+  expectEnd(await desk.run(["hosts", "edit", "web-3"]), 2, "--remove-label");
+});
+
 test("nothing starts unasked, and a dry run only tells", async () => {
   const { stdout } = await desk.run(["fleet-update", "start", "web-2", "web-1", "--dry-run"]);
   expect(stdout).toMatch(/^1 +web-2 +1\.0\.0 → 2\.0\.0$/m);

@@ -13,6 +13,7 @@ import {
   type FleetUpdateHost,
   type StartFleetUpdateRequestSchema,
 } from "../../../gen/rollcall/v1/rollout_pb.js";
+import type { LabelWords } from "../../../gen/labels.ts";
 import { shortReason } from "../../../gen/short-reason.ts";
 import { fleetUpdateWord, memberWord } from "../../../gen/words/job-words.ts";
 import { count } from "../../../gen/words/quantities.ts";
@@ -22,7 +23,7 @@ import type { Server } from "../connect.ts";
 import { EXIT } from "../exit-status.ts";
 import { findHost, findOne, shortId } from "../find-one.ts";
 import { followFleetUpdate, tally } from "../follow-fleet-update.ts";
-import { parseCount } from "../option-values.ts";
+import { parseCount, parseLabel } from "../option-values.ts";
 import { listAll } from "../pages.ts";
 import { printFacts, printTable } from "../table.ts";
 import { show, toJson, type Tool } from "../tool.ts";
@@ -32,6 +33,7 @@ interface StartOptions {
   readonly atOnce?: number;
   readonly failures?: number;
   readonly offline?: "halt" | "skip";
+  readonly label?: readonly LabelWords[];
   readonly yes?: true;
   readonly dryRun?: true;
   readonly wait: boolean;
@@ -45,6 +47,7 @@ export function addFleetUpdate(program: Command, tool: Tool): void {
     .command("fleet-update")
     .description("rolling updates; ID may be left out for the newest one, and its beginning will do");
   startable(group.command("start [host...]"))
+    .option("--label <key=value>", "only hosts that have it; said several times, all of them", parseLabel)
     .description("update these hosts in this order, or every online host that is behind")
     .action((words: readonly string[], options: StartOptions) => start(tool, words, options));
   startable(group.command("again [id]"))
@@ -87,7 +90,7 @@ async function start(tool: Tool, words: readonly string[], options: StartOptions
   const server = await tool.connect();
   const hostIds: string[] = [];
   for (const word of words) hostIds.push((await findHost(server, word)).id);
-  await plan(tool, server, { hostIds, policy: policyOf(options) }, options);
+  await plan(tool, server, { hostIds, labels: [...(options.label ?? [])], policy: policyOf(options) }, options);
 }
 
 async function again(tool: Tool, word: string | undefined, options: StartOptions): Promise<void> {

@@ -11,12 +11,14 @@ import { isFailure, isOpen, jobWord } from "../../../gen/words/job-words.ts";
 import { whyNotUpdatable } from "../../../gen/words/refusal-words.ts";
 import { heldWord } from "../../../gen/words/standing-words.ts";
 import { SHORT_REASONS } from "../../../gen/short-reason.ts";
+import { formatLabels, type LabelWords } from "../../../gen/labels.ts";
 import { isYes } from "../ask.ts";
 import { CommandError } from "../command-error.ts";
 import { EXIT } from "../exit-status.ts";
 import { findHost, listHosts, shortId } from "../find-one.ts";
 import { followJob, jobProgress } from "../follow-job.ts";
-import { parseCount } from "../option-values.ts";
+import { parseCount, parseLabel } from "../option-values.ts";
+import { addEditHost } from "./edit-host.ts";
 import { printFacts, printTable, type Cell } from "../table.ts";
 import { show, type Tool } from "../tool.ts";
 import { ago, moment, stateCell } from "../words.ts";
@@ -26,6 +28,7 @@ interface ListOptions {
   readonly offline?: true;
   readonly behind?: true;
   readonly search?: string;
+  readonly label?: readonly LabelWords[];
   readonly limit?: number;
 }
 
@@ -48,6 +51,7 @@ export function addHosts(program: Command, tool: Tool): void {
     .option("--online", "those that are online")
     .option("--offline", "those that are offline")
     .option("--behind", "those that do not run the target version")
+    .option("--label <key=value>", "those that have it; said several times, all of them", parseLabel)
     .option("--search <text>", "those whose hostname, version, platform or id holds this")
     .option("--limit <n>", "no more than so many", parseCount)
     .action((options: ListOptions) => list(tool, options));
@@ -55,6 +59,7 @@ export function addHosts(program: Command, tool: Tool): void {
     .command("show <host>")
     .description("one host, and its last updates")
     .action((word: string) => showHost(tool, word));
+  addEditHost(hosts, tool);
   hosts
     .command("update <host>")
     .description("bring one host to the target version, and wait until it is there")
@@ -75,7 +80,8 @@ export function addHosts(program: Command, tool: Tool): void {
 async function list(tool: Tool, options: ListOptions): Promise<void> {
   const { fleet } = await tool.connect();
   const isAny = [options.online, options.offline, options.behind, options.search].every((one) => one === undefined);
-  const all = await listHosts(fleet, isAny ? options.limit : undefined);
+  const { label: labels = [] } = options;
+  const all = await listHosts(fleet, { labels, limit: isAny ? options.limit : undefined });
   const hosts = all.filter((host) => matches(host, options)).slice(0, options.limit);
   show(tool, ListHostsResponseSchema, create(ListHostsResponseSchema, { hosts }), () => {
     const rows = hosts.map((host) => [
@@ -88,7 +94,12 @@ async function list(tool: Tool, options: ListOptions): Promise<void> {
       shortId(host.id),
     ]);
     const head = ["HOST", "STATUS", "VERSION", "UPDATE", "PLATFORM", "LAST SEEN", "ID"];
-    printTable(tool.terminal, head, rows, isAny ? "There are no hosts yet." : "No host is like that.");
+    printTable(
+      tool.terminal,
+      head,
+      rows,
+      isAny && labels.length === 0 ? "There are no hosts yet." : "No host is like that.",
+    );
   });
 }
 
@@ -129,6 +140,8 @@ async function showHost(tool: Tool, word: string): Promise<void> {
   show(tool, GetHostResponseSchema, answer, () => {
     printFacts(tool.terminal, [
       ["host", host.hostname],
+      ["called", host.displayName],
+      ["labels", formatLabels(host.labels)],
       ["id", host.id],
       ["status", statusCell(host)],
       ["last seen", ago(tool, host.lastSeenAt)],
