@@ -94,4 +94,26 @@ inChromium("names and labels", () => {
     await archived.waitFor({ state: "detached" });
     expectNoFaults(visitor);
   });
+
+  test("a reinstalled machine takes its host's place, and a second one with its hostname is marked", async () => {
+    const { plane } = dashboard;
+    const host = await ScriptedHost.connect(plane, "reinstalled-01");
+    await ScriptedHost.connect(plane, "reinstalled-01");
+    await using visitor = await dashboard.visit("/hosts?q=reinstalled");
+    const { page } = visitor;
+    await page.getByText("Same hostname as reinstalled-01").waitFor();
+    await page.goto(`${plane.web}/hosts/${host.hostId}`);
+    await page.getByRole("link", { name: "Reinstall…" }).click();
+    await page.getByRole("heading", { name: "Reinstall reinstalled-01" }).waitFor();
+    await page.getByRole("button", { name: "Make a token" }).click();
+    const command = await page
+      .getByText(/ROLLCALL_TOKEN=rc_enroll_/)
+      .first()
+      .textContent();
+    const token = /rc_enroll_[A-Za-z0-9_-]+/.exec(command ?? "")?.[0] ?? "";
+    const answer = await host.agent.enroll({ token, hostname: "reinstalled-01", os: "linux", arch: "x64" });
+    expect(answer.hostId).toBe(host.hostId);
+    await page.getByText("reinstalled-01 arrived").waitFor();
+    expectNoFaults(visitor);
+  });
 });
