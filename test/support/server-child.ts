@@ -109,6 +109,11 @@ export class ServerChild implements AsyncDisposable {
     return loadReplicaId(this.#options.dataDir, systemRandom);
   }
 
+  /** What its first administrator shows. */
+  async adminToken(): Promise<string> {
+    return (await readFile(join(this.#options.dataDir, "admin-token"), "utf8")).trim();
+  }
+
   /** What its hosts' credentials are derived with. */
   async credentialKey(): Promise<Uint8Array> {
     return loadCredentialKey(this.#options.dataDir, systemRandom);
@@ -116,8 +121,7 @@ export class ServerChild implements AsyncDisposable {
 
   /** A client with the admin token. */
   async fleet(): Promise<Client<typeof FleetService>> {
-    const token = (await readFile(join(this.#options.dataDir, "admin-token"), "utf8")).trim();
-    return createFleetClient(this.#known().web, token, await this.caPem());
+    return createFleetClient(this.#known().web, await this.adminToken(), await this.caPem());
   }
 
   /** Resolves with the signal that ended it, or with nothing when it ended by itself. */
