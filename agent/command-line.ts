@@ -29,6 +29,8 @@ export type Command =
       readonly servers: readonly string[];
       readonly caFile: string | undefined;
       readonly force: boolean;
+      /** What this machine says of itself, as in `site=lisbon`. */
+      readonly labels: readonly string[];
     } & AgentPaths);
 
 /** The text of `help`. */
@@ -38,6 +40,7 @@ Commands:
   enroll     trade a one-time token for this host's identity
              token: environment ROLLCALL_TOKEN, --token-file FILE or --token-stdin
              --server HOST:PORT (repeatable), --ca-file FILE   write the configuration, if there is none
+             --label KEY=VALUE (repeatable)   what this machine says of itself; a label of the token comes before it
              --force   replace an identity that is already stored
   run        stay connected to the server and update this program when told to
   doctor     look for what keeps this host from staying connected or being updated, and say what to do
@@ -90,6 +93,7 @@ export function parseCommandLine(argv: readonly string[]): Command {
     servers: flags.servers,
     caFile: flags.values.get("--ca-file"),
     force: flags.switches.has("--force"),
+    labels: flags.labels,
   };
 }
 
@@ -110,10 +114,11 @@ interface Flags {
   readonly values: ReadonlyMap<string, string>;
   readonly switches: ReadonlySet<string>;
   readonly servers: readonly string[];
+  readonly labels: readonly string[];
 }
 
 const PATH_FLAGS: readonly string[] = ["--config", "--state-dir"];
-const ENROLL_FLAGS: readonly string[] = [...PATH_FLAGS, "--token-file", "--ca-file", "--server"];
+const ENROLL_FLAGS: readonly string[] = [...PATH_FLAGS, "--token-file", "--ca-file", "--server", "--label"];
 const SWITCHES: Partial<Record<Command["kind"], readonly string[]>> = {
   enroll: ["--token-stdin", "--force"],
   doctor: ["--json"],
@@ -126,6 +131,7 @@ function readFlags(words: readonly string[], kind: Command["kind"]): Flags {
   const values = new Map<string, string>();
   const switches = new Set<string>();
   const servers: string[] = [];
+  const labels: string[] = [];
   for (let index = 0; index < words.length; index += 1) {
     const word = words[index] ?? "";
     const [name, inline] = splitFlag(word);
@@ -136,6 +142,7 @@ function readFlags(words: readonly string[], kind: Command["kind"]): Flags {
       const value = inline ?? words[++index];
       if (value === undefined || value === "") throw usageError(`${name} needs a value`);
       if (name === "--server") servers.push(value);
+      else if (name === "--label") labels.push(value);
       else if (values.has(name)) throw usageError(`${name} is given twice`);
       else values.set(name, value);
     } else {
@@ -144,7 +151,7 @@ function readFlags(words: readonly string[], kind: Command["kind"]): Flags {
       );
     }
   }
-  return { values, switches, servers };
+  return { values, switches, servers, labels };
 }
 
 function splitFlag(word: string): [string, string | undefined] {

@@ -4,12 +4,15 @@ import { text } from "node:stream/consumers";
 import { create } from "@bufbuild/protobuf";
 import { status, type Client } from "@grpc/grpc-js";
 import { grpcMethod } from "../gen/grpc.ts";
+import { formatLabel, splitLabel, type LabelWords } from "../gen/labels.ts";
 import {
   AgentService,
   EnrollRequestSchema,
   type EnrollRequest,
   type EnrollResponse,
 } from "../gen/rollcall/v1/agent_pb.js";
+import { LabelSchema } from "../gen/rollcall/v1/model_pb.js";
+import { findViolation } from "../gen/rules.ts";
 import type { Clock } from "./clock.ts";
 import type { Command, TokenSource } from "./command-line.ts";
 import { isServerAddress, type AgentConfig } from "./config.ts";
@@ -39,14 +42,33 @@ export async function enroll(command: Command & { kind: "enroll" }, clock: Clock
   if (!command.force && (await hasIdentity(stateDir))) {
     throw new OperatorError(`this host is enrolled already (${identityPath(stateDir)}); --force replaces its identity`);
   }
+  const labels = readLabels(command.labels);
   const token = await readToken(command.tokenSource);
   const config = await prepareConfig(command);
   const roots = await loadRoots(config, configPath);
   await prepareStateDir(stateDir);
-  const request = create(EnrollRequestSchema, { token, ...readHostFacts(config.hostname) });
+  const request = create(EnrollRequestSchema, { token, ...readHostFacts(config.hostname), labels });
   const { hostId, credential } = await askServers(config, roots, request, clock);
   await storeIdentity(stateDir, { hostId, credential });
   return hostId;
+}
+
+/** *Throws* OperatorError that names the label at fault. */
+function readLabels(texts: readonly string[]): LabelWords[] {
+  const labels = texts.map((text) => {
+    const label = splitLabel(text);
+    if (label === undefined) throw badLabel(text, "it must be KEY=VALUE");
+    const violation = findViolation(LabelSchema, create(LabelSchema, label));
+    if (violation !== undefined) throw badLabel(text, `its ${violation.field} ${violation.problem}`);
+    return label;
+  });
+  const twice = labels.find(({ key }, index) => labels.findIndex((other) => other.key === key) !== index);
+  if (twice !== undefined) throw badLabel(formatLabel(twice), `the key ${twice.key} is given twice`);
+  return labels;
+}
+
+function badLabel(text: string, problem: string): OperatorError {
+  return new OperatorError(`--label ${JSON.stringify(text)}: ${problem}`, { exitStatus: 2 });
 }
 
 async function readToken(source: TokenSource): Promise<string> {

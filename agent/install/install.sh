@@ -7,6 +7,7 @@
 # needs no token. `… | sh -s -- --uninstall` takes away all that it put there.
 #
 #   ROLLCALL_TOKEN     the enrolment token; or its line on stdin, with --token-stdin
+#   ROLLCALL_LABELS    what a new host says of itself, as in site=lisbon,role=web
 #   ROLLCALL_VERSION   the release to install; by default what the fleet should run
 #   https_proxy, no_proxy   what curl makes of them holds for the agent of a new host too
 #
@@ -228,6 +229,11 @@ enrol() {
   set -- --token-stdin --config "$CONFIG" --state-dir "$STATE"
   # An identity that the server does not know any more.
   if [ -e "$IDENTITY" ]; then set -- "$@" --force; fi
+  rest=$labels,
+  while [ -n "$rest" ]; do
+    label=${rest%%,*} rest=${rest#*,}
+    if [ -n "$label" ]; then set -- "$@" --label "$label"; fi
+  done
   printf '%s\n' "$token" | as_agent "$BINARY" enroll "$@" || refuse 'the host was not enrolled'
 }
 
@@ -283,7 +289,7 @@ main() {
   export LC_ALL
   # A variable of that name that came from outside would go on to every program.
   unset token
-  token=${ROLLCALL_TOKEN-} version=${ROLLCALL_VERSION:-target}
+  token=${ROLLCALL_TOKEN-} version=${ROLLCALL_VERSION:-target} labels=${ROLLCALL_LABELS-}
   unset ROLLCALL_TOKEN
   case ${1-} in
     '') ;;
@@ -292,6 +298,7 @@ main() {
     *) usage ;;
   esac
   [ $# -le 1 ] || usage
+  case $labels in *[!0-9A-Za-z._=,-]*) refuse 'ROLLCALL_LABELS must be KEY=VALUE, separated by commas' ;; esac
   case $version in *[!0-9A-Za-z.+_-]*) refuse 'ROLLCALL_VERSION holds no version' ;; esac
   [ -n "${server_url-}" ] || refuse 'fetch this script from the server that this machine is to be a host of'
   check_machine

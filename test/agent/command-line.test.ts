@@ -22,6 +22,7 @@ describe("the command line", () => {
       tokenSource: { kind: "environment" },
       servers: [],
       force: false,
+      labels: [],
     });
     expect(parseCommandLine(["enroll", "--token-file", "/t"])).toMatchObject({
       tokenSource: { kind: "file", path: "/t" },

@@ -43,6 +43,7 @@ async function prepare(folder: TemporaryFolder, changes: Partial<EnrollCommand> 
     servers: [server.address],
     caFile: folder.join("ca.pem"),
     force: false,
+    labels: [],
     ...changes,
   };
 }
@@ -180,4 +181,20 @@ test.each([
   );
   expect(error.message).toContain(words);
   expect(error.message).not.toContain("secret");
+});
+
+test("a host tells its labels, and a bad one stops it before the token is spent", async () => {
+  await using folder = await TemporaryFolder.create();
+  const command = await prepare(folder, { labels: ["site=lisbon", "role=web"] });
+  await enroll(command, new FakeClock());
+  expect(requests[0]?.labels).toMatchObject([
+    { key: "site", value: "lisbon" },
+    { key: "role", value: "web" },
+  ]);
+  await rm(command.stateDir, { recursive: true });
+  requests.length = 0;
+  expect(await refusal({ ...command, labels: ["lisbon"] })).toBe('--label "lisbon": it must be KEY=VALUE');
+  expect(await refusal({ ...command, labels: ["Site=lisbon"] })).toContain('--label "Site=lisbon": its key');
+  expect(await refusal({ ...command, labels: ["site=a", "site=b"] })).toContain("the key site is given twice");
+  expect(requests).toEqual([]);
 });

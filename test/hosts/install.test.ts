@@ -2,6 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { digestFile } from "../../agent/updater/file-digest.ts";
+import { formatLabels } from "../../gen/labels.ts";
 import { JobState } from "../../gen/rollcall/v1/model_pb.js";
 import { startConnectProxy } from "../support/connect-proxy.ts";
 import { hostStates, untilFleetUpdateSettled } from "../support/fleet-update-end.ts";
@@ -38,11 +39,13 @@ await describeOnHosts("the install line", ["exits"], (hosts) => {
     const fleet = hosts();
     const { older, newer } = fleet.builds;
     const machine = await fleet.bootMachine("line");
-    const line = await lineFor("line");
+    const labels = "ROLLCALL_LABELS=role=web,site=lisbon";
+    const line = (await lineFor("line")).replace("ROLLCALL_TOKEN=", `${labels} ROLLCALL_TOKEN=`);
     const first = await installAgent(machine, line, older.version);
     expect(first).toMatchObject({ status: 0, stderr: expect.not.stringContaining("rollcall:") as string });
     expect(first.stdout).toContain(`this host runs ${older.version} and is connected\n`);
     const host = await fleet.untilOnline("line", older.version);
+    expect(formatLabels(host.labels)).toBe("role=web, site=lisbon");
     const owners = ["/opt/rollcall/bin", AGENT_PATHS.binary, GUARD, AGENT_PATHS.stateDir, CONFIG];
     expect(await machine.demand("stat", "--format=%n %U %a", ...owners)).toBe(
       [

@@ -147,6 +147,7 @@ describe("what a host enrols with", () => {
         servers: [host.server.address],
         caFile: host.folder.join("ca.pem"),
         force: false,
+        labels: [],
       },
       new FakeClock(),
     );
