@@ -60,7 +60,11 @@ async function startPair(fleet: ChildFleet): Promise<Pair> {
 }
 
 const leaseOf = (database: FleetDatabase) =>
-  database.db.selectFrom("leases").select(["holder", "epoch"]).executeTakeFirstOrThrow();
+  database.db
+    .selectFrom("leases")
+    .select(["holder", "epoch"])
+    .where("name", "=", "fleet_updates")
+    .executeTakeFirstOrThrow();
 
 /** Asks the database until the answer is yes: what other processes do there tells nobody. */
 async function until(isSo: () => Promise<boolean>): Promise<void> {

@@ -181,7 +181,15 @@ test("a host enrols through the proxy of its configuration", async () => {
   await writeFile(folder.join("token"), "rc_enroll_0123456789");
   const stateDir = folder.join("state");
   const tokenSource = { kind: "file", path: folder.join("token") } as const;
-  const command = { kind: "enroll", configPath, stateDir, tokenSource, servers: [], caFile: undefined, labels: [] } as const;
+  const command = {
+    kind: "enroll",
+    configPath,
+    stateDir,
+    tokenSource,
+    servers: [],
+    caFile: undefined,
+    labels: [],
+  } as const;
   proxy.refusal = "403 Forbidden";
   const refused = enroll({ ...command, force: false }, new FakeClock());
   await expect(refused).rejects.toThrow(`the proxy 127.0.0.1:${proxy.port} does not let this host through`);
