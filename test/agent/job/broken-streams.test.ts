@@ -148,4 +148,5 @@ test("deliveries complete over connections half of which break, and ask for no v
   const losses = deliveries.flatMap(listLosses);
   expect(losses.length).toBeGreaterThan(4);
   for (const lost of losses) expect(lost).toBeLessThanOrEqual(WINDOW_BYTES + OVERHEAD.fixedBytes);
-}, 60_000);
+  // On a busy machine a delivery now and then stands still for half a minute before its connection is given up.
+}, 180_000);
