@@ -72,7 +72,7 @@ export class BinaryPlatform implements UpdatePlatform {
   }
 
   async expectBlocks({ blockSizeBytes }: Artifact, blockDigests: readonly Buffer[]): Promise<number[] | undefined> {
-    const stock = await this.#stock;
+    const stock = await this.#knownStock();
     if (stock?.blockSizeBytes !== blockSizeBytes || (await this.#hasLeftover())) return undefined;
     const known = new Set(stock.digests);
     return [...blockDigests.keys()].filter((index) => known.has(blockDigests[index]?.toString("hex") ?? ""));
@@ -125,10 +125,13 @@ export class BinaryPlatform implements UpdatePlatform {
   }
 
   async #digestBinary(): Promise<string> {
-    const { binary } = this.#paths;
+    return (await this.#knownStock())?.sha256 ?? (await digestFile(this.#paths.binary)).sha256;
+  }
+
+  /** What was learned of the binary, while it is that file still. */
+  async #knownStock(): Promise<BlockStock | undefined> {
     const stock = await this.#stock;
-    if (stock !== undefined && (await isUnchanged(binary, stock))) return stock.sha256;
-    return (await digestFile(binary)).sha256;
+    return stock !== undefined && (await isUnchanged(this.#paths.binary, stock)) ? stock : undefined;
   }
 
   async leave(): Promise<void> {

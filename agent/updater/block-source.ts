@@ -34,9 +34,12 @@ export async function takeStock(path: string, blockSizeBytes: number): Promise<B
   });
 }
 
-/** Whether what is known of a file still is what stands at `path`. *Throws* what the system says. */
-export async function isUnchanged(path: string, stock: BlockStock): Promise<boolean> {
-  return identify(await lstat(path, { bigint: true })) === stock.identity;
+/** Whether what is known of a file still is what stands at `path`. Never throws. */
+export function isUnchanged(path: string, stock: BlockStock): Promise<boolean> {
+  return lstat(path, { bigint: true }).then(
+    (stats) => identify(stats) === stock.identity,
+    () => false,
+  );
 }
 
 /**

@@ -163,6 +163,20 @@ describe("what a stage will have is known before it opens", () => {
     await finish(fixture, stage);
   });
 
+  it("unless another file stands there by now, which may have more", async () => {
+    await using fixture = await createUpdateFixture();
+    await installRelated(fixture, [[1, 1]]);
+    const platform = fixture.platform();
+    await platform.prepare();
+    await installRelated(fixture, [
+      [1, 1],
+      [2, 2],
+    ]);
+    expect(await platform.expectBlocks(fixture.artifact, fixture.blockDigests)).toBeUndefined();
+    await rm(fixture.paths.binary);
+    expect(await platform.expectBlocks(fixture.artifact, fixture.blockDigests)).toBeUndefined();
+  });
+
   it("unless an earlier attempt left something, or nothing was learned", async () => {
     await using fixture = await createUpdateFixture();
     const platform = fixture.platform();
